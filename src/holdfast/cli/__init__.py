@@ -1,0 +1,1 @@
+"""Arguments, rendering and exit codes; no decisions."""

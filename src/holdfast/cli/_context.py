@@ -1,0 +1,172 @@
+"""What every command is given, and how it speaks: results to one stream, the rest to the other."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+from holdfast.config import Settings
+from holdfast.errors import HoldfastError
+from holdfast.events import Event, FileDone, Notice, Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from holdfast.provision import Provisioner
+
+__all__ = ["Context", "render_error"]
+
+_PLAIN_EVERY_S = 5.0
+
+
+@dataclass
+class Context:
+    """Settings and streams of one run of the command line."""
+
+    settings: Settings
+    env: Mapping[str, str]
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    out: TextIO = sys.stdout
+    err: TextIO = sys.stderr
+
+    def result(self, text: str) -> None:
+        """Print a line of the result."""
+        print(text, file=self.out)
+
+    def result_json(self, value: object) -> None:
+        """Print the result as JSON: on one line, unless a person is reading."""
+        indent = 2 if self.out.isatty() else None
+        print(json.dumps(value, indent=indent, ensure_ascii=False), file=self.out)
+
+    def say(self, text: str) -> None:
+        """Print a remark, unless quiet."""
+        if not self.quiet:
+            print(text, file=self.err)
+
+    @cached_property
+    def reporter(self) -> ProgressReporter:
+        """What operations report to."""
+        return ProgressReporter(self)
+
+    def provisioner(self) -> Provisioner:
+        """Return what brings models, with these settings."""
+        from holdfast.provision import Provisioner
+
+        return Provisioner(self.settings, self.env, self.reporter)
+
+
+class ProgressReporter:
+    """Shows events: bars on a terminal, a plain line now and then elsewhere."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._bars: Bars | None = None
+        self._overall: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Notice):
+            self._notice(event)
+        elif self._context.quiet:
+            return
+        elif isinstance(event, Progress):
+            if self._context.err.isatty():
+                self._bar(event)
+            else:
+                self._line(event)
+        elif isinstance(event, FileDone):
+            self._done(event)
+
+    def close(self) -> None:
+        """Take the bars off the screen."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
+
+    def _notice(self, event: Notice) -> None:
+        if event.level == "info" and (self._context.quiet or self._context.json):
+            return
+        text = f"{'note' if event.level == 'info' else event.level}: {event.message}"
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=self._context.err)
+
+    def _bar(self, event: Progress) -> None:
+        if self._bars is None:
+            self._bars = _make_bars(self._context.err)
+            self._bars.start()
+            self._overall = self._bars.add_task("all", total=event.total)
+        if event.path not in self._tasks:
+            self._tasks[event.path] = self._bars.add_task(event.path, total=event.file_total)
+        self._bars.update(self._tasks[event.path], completed=event.file_done)
+        if self._overall is not None:
+            self._bars.update(self._overall, completed=event.done, total=event.total)
+
+    def _line(self, event: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last < _PLAIN_EVERY_S:
+            return
+        self._last = now
+        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+        print(
+            f"{event.done / 1e6:.1f} of {event.total / 1e6:.1f} MB, "
+            f"{event.rate / 1e6:.1f} MB/s{left} ({event.path})",
+            file=self._context.err,
+        )
+
+    def _done(self, event: FileDone) -> None:
+        task = self._tasks.pop(event.path, None)
+        if self._bars is not None and task is not None:
+            self._bars.remove_task(task)
+        if self._context.verbose:
+            print(f"{event.path}: {event.size} bytes from {event.source}", file=self._context.err)
+
+
+def _make_bars(stream: TextIO) -> Bars:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        TextColumn("{task.description:<28.28}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=stream),
+        transient=True,
+    )
+
+
+def render_error(error: HoldfastError, *, as_json: bool) -> str:
+    """Return an error for standard error: code and what, then why, then what to do."""
+    if as_json:
+        return json.dumps({"error": error.to_dict()}, indent=2, default=_plain)
+    lines = [f"error[{error.code}]: {error.what}"]
+    if error.why:
+        lines.append(f"  why: {error.why}")
+    if error.hint:
+        lines.append(f"  try: {error.hint}")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    return str(value)

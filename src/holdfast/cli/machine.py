@@ -1,0 +1,110 @@
+"""Commands about this machine: where, doctor, completion."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli._context import Context
+
+if TYPE_CHECKING:
+    from holdfast.places import Home
+
+__all__ = ["add_commands"]
+
+_SHELLS = ("bash", "zsh", "fish", "powershell")
+
+
+def add_commands(commands: Any) -> None:
+    """Add this module's commands to the parser."""
+    where = commands.add_parser("where", help="the home, and why it was chosen")
+    where.set_defaults(run=_where)
+
+    doctor = commands.add_parser("doctor", help="look for what will break, with the cure")
+    doctor.set_defaults(run=_doctor)
+
+    completion = commands.add_parser("completion", help="print a shell's completion script")
+    completion.add_argument("shell", choices=_SHELLS)
+    completion.set_defaults(run=_completion)
+
+
+def _where(args: argparse.Namespace, context: Context) -> int:
+    del args
+    places = context.provisioner().places
+    home = places.home
+    if context.json:
+        context.result_json(_where_json(home, [str(hub) for hub in places.below(home)]))
+        return 0
+    probe = home.probe
+    context.result(str(home.root))
+    context.result(f"  named by      {home.source}")
+    context.result(f"  hub cache     {home.hub}")
+    context.result(f"  files appear  by {probe.strategy} (works: {', '.join(probe.links) or '-'})")
+    context.result(f"  locks         {probe.lock}")
+    inodes = "" if probe.free_inodes is None else f", {probe.free_inodes} inodes"
+    context.result(f"  free          {probe.free_bytes / 1e9:.1f} GB{inodes}")
+    context.result(f"  file system   {probe.filesystem or 'unknown'}, names to {probe.name_max} B")
+    for hub in places.below(home):
+        context.result(f"  layer below   {hub}")
+    context.result("tried, in this order:")
+    for entry in home.considered:
+        mark = "*" if entry.chosen else "-"
+        place = entry.candidate.path or "-"
+        context.result(f"  {mark} {entry.candidate.source}: {place}: {entry.verdict}")
+    for name, why in sorted(probe.denied.items()):
+        context.result(f"  no {name} here: {why}")
+    return 0
+
+
+def _where_json(home: Home, layers: list[str]) -> dict[str, Any]:
+    probe = home.probe
+    return {
+        "home": str(home.root),
+        "hub": str(home.hub),
+        "source": home.source,
+        "strategy": probe.strategy,
+        "links": list(probe.links),
+        "lock": probe.lock,
+        "denied": probe.denied,
+        "case_sensitive": probe.case_sensitive,
+        "name_max": probe.name_max,
+        "free_bytes": probe.free_bytes,
+        "free_inodes": probe.free_inodes,
+        "filesystem": probe.filesystem,
+        "probe_seconds": round(probe.seconds, 4),
+        "layers": layers,
+        "considered": [
+            {
+                "source": entry.candidate.source,
+                "path": str(entry.candidate.path) if entry.candidate.path else None,
+                "verdict": entry.verdict,
+                "chosen": entry.chosen,
+            }
+            for entry in home.considered
+        ],
+    }
+
+
+def _doctor(args: argparse.Namespace, context: Context) -> int:
+    del args
+    from holdfast.checks import worst
+    from holdfast.doctor import examine
+
+    findings = examine(context.settings, context.env)
+    failing = worst(findings) == "error"
+    if context.json:
+        shown = [finding.to_dict() for finding in findings]
+        context.result_json({"healthy": not failing, "findings": shown})
+    else:
+        for finding in findings:
+            context.result(f"{finding.severity:<8}{finding.check:<12} {finding.message}")
+            if finding.cure:
+                context.result(f"{'':<21}try: {finding.cure}")
+    return 1 if failing else 0
+
+
+def _completion(args: argparse.Namespace, context: Context) -> int:
+    import argcomplete
+
+    context.result(argcomplete.shellcode(["holdfast"], shell=args.shell))
+    return 0

@@ -1,0 +1,121 @@
+"""The command line: one parser, lazy commands, errors turned into text and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from holdfast._version import __version__
+from holdfast.cli import apps, machine, models
+from holdfast.cli._context import Context, render_error
+from holdfast.config import Settings
+from holdfast.errors import HoldfastError
+
+__all__ = ["build_parser", "entry", "main"]
+
+_EPILOG = """\
+exit codes:
+  0 done            1 a finding, or another failure   2 wrong usage or configuration
+  3 no usable home  4 not found or no access          5 hub unavailable, or not here while offline
+  6 wrong content   7 space, names or storage         8 models.lock is stale
+  130 interrupted: run the same command again and it goes on where it stopped
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands. Each sets ``run(args, context) -> exit code``."""
+    parser = argparse.ArgumentParser(
+        prog="holdfast",
+        description="Machine-learning models from the Hub to loaded and answering, on any machine.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
+    _add_common(parser, suppress=False)
+    common = argparse.ArgumentParser(add_help=False)
+    _add_common(common, suppress=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True,
+        parser_class=lambda **kw: argparse.ArgumentParser(**{**kw, "parents": [common]}),
+    )  # fmt: skip
+    models.add_commands(commands)
+    machine.add_commands(commands)
+    apps.add_commands(commands)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
+    def default(value: object) -> object:
+        # Given before the command or after it: the later parser must not undo the earlier.
+        return argparse.SUPPRESS if suppress else value
+
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("--home", type=Path, metavar="DIR", default=default(None),
+                       help="folder that models live in")  # fmt: skip
+    group.add_argument("--endpoint", metavar="URL", default=default(None),
+                       help="the Hub to talk to (HF_ENDPOINT)")  # fmt: skip
+    group.add_argument("--offline", action="store_true", default=default(False),
+                       help="use only what is here: no network call")  # fmt: skip
+    group.add_argument("--json", action="store_true", default=default(False),
+                       help="results as JSON on standard output")  # fmt: skip
+    group.add_argument("-q", "--quiet", action="store_true", default=default(False),
+                       help="no progress, no notes; warnings and errors stay")  # fmt: skip
+    group.add_argument("-v", "--verbose", action="store_true", default=default(False),
+                       help="say more, and show tracebacks of failures")  # fmt: skip
+
+
+def _context(args: argparse.Namespace, env: Mapping[str, str]) -> Context:
+    settings = Settings.from_env(
+        env,
+        home=args.home,
+        endpoint=args.endpoint.rstrip("/") if args.endpoint else None,
+        offline=True if args.offline else None,
+    )
+    return Context(settings, env, args.json, args.quiet, args.verbose, sys.stdout, sys.stderr)
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    if "_ARGCOMPLETE" in env:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(arguments)
+    level = logging.DEBUG if args.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its lines may carry signed addresses
+    context: Context | None = None
+    try:
+        context = _context(args, env)
+        code: int = args.run(args, context)
+    except HoldfastError as error:
+        _close(context)
+        if args.verbose:
+            logging.getLogger(__name__).debug("the failure came from here", exc_info=True)
+        print(render_error(error, as_json=args.json), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _close(context)
+        print("interrupted: run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is left to say has no reader.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    _close(context)
+    return code
+
+
+def _close(context: Context | None) -> None:
+    if context is not None:
+        context.reporter.close()
+
+
+def entry() -> None:
+    """Run as the program ``holdfast``."""
+    sys.exit(main(sys.argv[1:], os.environ))

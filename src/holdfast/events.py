@@ -1,0 +1,55 @@
+"""What an operation says while it runs: plain values handed to a reporter.
+
+Rules only; nothing here does I/O. A reporter is any callable taking an event; it may be called
+from several threads, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Event", "FileDone", "Notice", "Progress", "Reporter", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know. ``level`` is ``info`` or ``warning``."""
+
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one file, and the whole operation, has come.
+
+    Sizes in bytes, ``rate`` in bytes per second over the last seconds, ``seconds_left`` None until
+    a rate is known. ``reused`` counts bytes that did not have to be fetched again.
+    """
+
+    path: str
+    file_done: int
+    file_total: int
+    done: int
+    total: int
+    rate: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileDone:
+    """One file is verified and published. ``source`` says where its bytes came from."""
+
+    path: str
+    size: int
+    source: str
+
+
+Event = Notice | Progress | FileDone
+Reporter = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Report nothing."""
+    del event

@@ -1,0 +1,344 @@
+"""Decoding with PyAV, resampling with soxr, in blocks: memory does not grow with the length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from os import SEEK_CUR, SEEK_END
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from holdfast.errors import MissingExtra
+from holdfast.media._errors import AudioDamaged, AudioEmpty, AudioTruncated, NotAudio
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+    Waveform: TypeAlias = NDArray[np.float32]
+else:
+    Waveform = "numpy.ndarray"
+
+__all__ = [
+    "RATE_HZ",
+    "AudioInfo",
+    "AudioSource",
+    "RawAudio",
+    "Waveform",
+    "audio_blocks",
+    "probe_audio",
+    "read_audio",
+]
+
+RATE_HZ = 16_000
+BLOCK_SAMPLES = 10 * RATE_HZ
+AudioSource: TypeAlias = "Path | BinaryIO"
+
+# Containers only. Playlists and scripts (m3u8, concat, ffmetadata ...) name other files and
+# addresses, which a recording from a stranger must never make us open.
+_FORMATS = "wav,w64,flac,ogg,mp3,mov,mp4,m4a,matroska,webm,aac,aiff,au,amr,caf"
+# These state their length in the header. Others only let it be guessed from the bit rate.
+_EXACT_LENGTH = frozenset({"wav", "w64", "flac", "mov", "matroska", "aiff", "caf", "au"})
+_LENGTH_TOLERANCE_S = 0.5
+_LENGTH_TOLERANCE = 0.05
+_WAV_UNKNOWN = 0x7FFF0000
+# A packet or two that does not decode is common (a tag between frames); more is damage.
+_BAD_PACKETS = 0.1
+_INTEGER_SCALES = {"u1": 128.0, "i2": 32_768.0, "i4": 2_147_483_648.0}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What a recording says about itself. ``duration_s`` is None where it does not say."""
+
+    container: str
+    codec: str
+    rate_hz: int
+    channels: int
+    duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawAudio:
+    """The form of samples without a header: ``encoding`` is FFmpeg's name, such as ``s16le``."""
+
+    rate_hz: int
+    channels: int = 1
+    encoding: str = "s16le"
+
+
+def probe_audio(source: AudioSource, *, raw: RawAudio | None = None) -> AudioInfo:
+    """Read what ``source`` says about itself, without decoding it.
+
+    Raises:
+        AudioEmpty, NotAudio: there is nothing to decode.
+    """
+    with _opened(source, raw) as (container, stream):
+        return _info(container, stream)
+
+
+def audio_blocks(
+    source: AudioSource,
+    *,
+    raw: RawAudio | None = None,
+    block_samples: int = BLOCK_SAMPLES,
+    whole: bool = True,
+) -> Iterator[Waveform]:
+    """Decode ``source`` block by block.
+
+    Channels are averaged. A file object must be seekable and stays open.
+
+    Args:
+        source: a file, in any of the usual containers.
+        raw: the form of headerless samples; without it the header decides.
+        block_samples: samples per block; only the last may be shorter.
+        whole: whether a recording that ends early is an error, after its last block.
+
+    Yields:
+        float32, shape (samples,), mono, 16 kHz, within about [-1, 1].
+
+    Raises:
+        AudioEmpty: no bytes or no samples.
+        NotAudio: not a recording that can be read here.
+        AudioTruncated: it ends before the length in its header (``whole`` only).
+        AudioDamaged: more than a tenth of its packets cannot be decoded.
+    """
+    import numpy as np
+
+    name = _name_of(source)
+    with _opened(source, raw) as (container, stream):
+        info = _info(container, stream)
+        resampler = _Resampler()
+        waiting: list[Waveform] = []
+        held = total = 0
+        for part in resampler.resampled(_mono_parts(container, stream, name)):
+            waiting.append(part)
+            held += len(part)
+            total += len(part)
+            while held >= block_samples:
+                joined = np.concatenate(waiting)
+                yield joined[:block_samples]
+                waiting = [joined[block_samples:]]
+                held -= block_samples
+        if held:
+            yield np.concatenate(waiting)
+        if not total:
+            raise AudioEmpty(
+                f"{name} holds no samples",
+                why=f"its {info.codec} stream has a header and nothing more",
+                hint="record it again",
+            )
+        if whole:
+            _check_length(name, info, total / RATE_HZ, _wav_bytes(source))
+
+
+def read_audio(source: AudioSource, *, raw: RawAudio | None = None, whole: bool = True) -> Waveform:
+    """Decode all of ``source``: float32, shape (samples,), mono, 16 kHz.
+
+    Raises:
+        The errors of `audio_blocks`.
+    """
+    import numpy as np
+
+    return np.concatenate(list(audio_blocks(source, raw=raw, whole=whole)))
+
+
+class _Resampler:
+    """Brings parts of any rate to 16 kHz, keeping what a filter needs across their borders."""
+
+    def __init__(self) -> None:
+        self._rate = 0
+        self._stream: Any = None
+
+    def resampled(self, parts: Iterator[tuple[Waveform, int]]) -> Iterator[Waveform]:
+        import numpy as np
+
+        empty = np.zeros(0, dtype=np.float32)
+        for part, rate in parts:
+            if rate != self._rate:
+                yield from self._flushed(empty)
+                self._start(rate)
+            yield part if self._stream is None else self._stream.resample_chunk(part)
+        yield from self._flushed(empty)
+
+    def _start(self, rate: int) -> None:
+        import soxr
+
+        self._rate = rate
+        self._stream = None if rate == RATE_HZ else soxr.ResampleStream(rate, RATE_HZ, 1)
+
+    def _flushed(self, empty: Waveform) -> Iterator[Waveform]:
+        if self._stream is not None:
+            yield self._stream.resample_chunk(empty, last=True)
+
+
+@contextmanager
+def _opened(
+    source: AudioSource, raw: RawAudio | None
+) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """Open the container and its first stream of sound; FFmpeg's errors become ours."""
+    try:
+        import av
+        import soxr  # noqa: F401 - so that a missing one is said before decoding starts
+    except ImportError as error:
+        raise MissingExtra(
+            "audio cannot be decoded here",
+            why=f"{error.name} is not installed",
+            hint="pip install 'holdfast[speech]'",
+        ) from error
+    name = _name_of(source)
+    if _is_empty(source):
+        raise AudioEmpty(f"{name} is empty", why="it has 0 bytes", hint="record it again")
+    options = {"format_whitelist": raw.encoding if raw else _FORMATS}
+    form = None
+    if raw is not None:
+        form = raw.encoding
+        options |= {"sample_rate": str(raw.rate_hz), "ch_layout": f"{raw.channels}c"}
+    with ExitStack() as stack:
+        # An opened file, not a name: FFmpeg would read "concat:..." or "http://..." as a protocol.
+        stream = stack.enter_context(_as_stream(source))
+        try:
+            opened = stack.enter_context(av.open(stream, mode="r", format=form, options=options))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise NotAudio(
+                f"{name} cannot be read as audio",
+                why="it is not a recording, is in a form that is not supported, or is cut short",
+                hint=f"supported: {_FORMATS.replace(',', ', ')}",
+            ) from error
+        if not opened.streams.audio:
+            raise NotAudio(
+                f"{name} has no sound",
+                why=f"it is {opened.format.name} without an audio stream",
+                hint="send a recording",
+            )
+        yield opened, opened.streams.audio[0]
+
+
+def _mono_parts(
+    container: InputContainer, stream: AudioStream, name: str
+) -> Iterator[tuple[Waveform, int]]:
+    """Yield the stream's frames as mono float32 with their rate in Hz."""
+    import av
+
+    packets = bad = 0
+    try:
+        for packet in container.demux(stream):
+            packets += 1
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                bad += 1
+                continue
+            for frame in frames:
+                if frame.samples:
+                    yield _mono(frame), frame.sample_rate
+    except av.error.FFmpegError as error:
+        raise AudioDamaged(
+            f"{name} cannot be read to its end",
+            why=f"reading failed after {packets} packets ({error.strerror})",
+            hint="record or convert it again",
+        ) from error
+    if bad > max(_BAD_PACKETS * packets, 1):
+        raise AudioDamaged(
+            f"{name} is damaged",
+            why=f"{bad} of its {packets} packets cannot be decoded",
+            hint="record or convert it again",
+        )
+
+
+def _mono(frame: AudioFrame) -> Waveform:
+    import numpy as np
+
+    samples = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    kind = samples.dtype.str[1:]
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, channels).T
+    scaled: Waveform = samples.astype(np.float32)
+    if kind == "u1":
+        scaled -= 128.0
+    if kind in _INTEGER_SCALES:
+        scaled /= np.float32(_INTEGER_SCALES[kind])
+    mono: Waveform = scaled[0] if channels == 1 else scaled.mean(axis=0, dtype=np.float32)
+    return np.ascontiguousarray(np.nan_to_num(mono, posinf=1.0, neginf=-1.0), dtype=np.float32)
+
+
+def _info(container: InputContainer, stream: AudioStream) -> AudioInfo:
+    duration: float | None = None
+    if stream.duration is not None and stream.time_base is not None:
+        duration = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        duration = container.duration / 1_000_000
+    context = stream.codec_context
+    return AudioInfo(
+        container=container.format.name,
+        codec=context.name,
+        rate_hz=context.sample_rate,
+        channels=context.layout.nb_channels,
+        duration_s=duration if duration and duration > 0 else None,
+    )
+
+
+def _check_length(
+    name: str, info: AudioInfo, decoded_s: float, wav: tuple[int, int] | None
+) -> None:
+    promised = info.duration_s
+    exact = not _EXACT_LENGTH.isdisjoint(info.container.split(","))
+    if promised is None or not exact:
+        return
+    if wav is not None:
+        # FFmpeg believes the file's size more than its header.
+        promised = max(promised, decoded_s * wav[0] / max(wav[1], 1))
+    missing = promised - decoded_s
+    if missing > max(_LENGTH_TOLERANCE_S, _LENGTH_TOLERANCE * promised):
+        raise AudioTruncated(
+            f"{name} is cut short",
+            why=f"it promises {promised:.1f} s and ends after {decoded_s:.1f} s",
+            hint="send the whole file",
+            promised_s=round(promised, 3),
+            decoded_s=round(decoded_s, 3),
+        )
+
+
+def _wav_bytes(source: AudioSource) -> tuple[int, int] | None:
+    """Return the bytes of samples that a WAV file promises and has; None if it is none."""
+    with _as_stream(source) as stream:
+        stream.seek(0)
+        head = stream.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        while len(chunk := stream.read(8)) == 8:
+            size = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                start = stream.tell()
+                there = stream.seek(0, SEEK_END) - start
+                # Writers that could not go back left 0 or a huge number.
+                return (size, there) if 0 < size < _WAV_UNKNOWN else None
+            stream.seek(size + size % 2, SEEK_CUR)
+    return None
+
+
+@contextmanager
+def _as_stream(source: AudioSource) -> Iterator[BinaryIO]:
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            yield stream
+    else:
+        yield source
+
+
+def _is_empty(source: AudioSource) -> bool:
+    if isinstance(source, Path):
+        return source.stat().st_size == 0
+    start = source.tell()
+    empty = not source.read(1)
+    source.seek(start)
+    return empty
+
+
+def _name_of(source: AudioSource) -> str:
+    return source.name if isinstance(source, Path) else "the recording"

@@ -1,0 +1,40 @@
+"""What can be wrong with a recording."""
+
+from __future__ import annotations
+
+from holdfast.errors import HoldfastError
+
+__all__ = ["AudioDamaged", "AudioEmpty", "AudioTruncated", "MediaError", "NotAudio"]
+
+
+class MediaError(HoldfastError):
+    """A recording that cannot be used."""
+
+    code = "media-unusable"
+    exit_code = 9
+    http_status = 422
+
+
+class AudioEmpty(MediaError):
+    """There is no sound in it: no bytes, or no samples."""
+
+    code = "audio-empty"
+
+
+class NotAudio(MediaError):
+    """It is something else, or in a form that is not read here."""
+
+    code = "not-audio"
+    http_status = 415
+
+
+class AudioTruncated(MediaError):
+    """It ends before the length that it promises."""
+
+    code = "audio-truncated"
+
+
+class AudioDamaged(MediaError):
+    """Too much of it cannot be decoded."""
+
+    code = "audio-damaged"

@@ -1,0 +1,64 @@
+"""Where models may live: candidates, probes, atomic files, and locks that were proven."""
+
+from holdfast.places._atomic import (
+    Modes,
+    Owner,
+    fsync,
+    make_folder,
+    open_new,
+    owner_of,
+    released_name,
+    replace,
+    sync_folder,
+    sync_folders,
+    temporary_name,
+    write_file,
+)
+from holdfast.places._candidates import Candidate, Surroundings, candidates
+from holdfast.places._homes import Considered, Home, SearchPath
+from holdfast.places._locks import Taken, hold, take_turn, try_lock
+from holdfast.places._probe import Probe, Strategy, can_hold, describe_error, probe
+from holdfast.places._system import (
+    clone,
+    fallocate,
+    filesystem_of,
+    start_writeback,
+    surroundings,
+    sync_filesystem,
+)
+
+__all__ = [
+    "Candidate",
+    "Considered",
+    "Home",
+    "Modes",
+    "Owner",
+    "Probe",
+    "SearchPath",
+    "Strategy",
+    "Surroundings",
+    "Taken",
+    "can_hold",
+    "candidates",
+    "clone",
+    "describe_error",
+    "fallocate",
+    "filesystem_of",
+    "fsync",
+    "hold",
+    "make_folder",
+    "open_new",
+    "owner_of",
+    "probe",
+    "released_name",
+    "replace",
+    "start_writeback",
+    "surroundings",
+    "sync_filesystem",
+    "sync_folder",
+    "sync_folders",
+    "take_turn",
+    "temporary_name",
+    "try_lock",
+    "write_file",
+]

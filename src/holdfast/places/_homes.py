@@ -1,0 +1,167 @@
+"""Choosing the home: the first candidate that works, and what lies below it."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.config import Settings
+from holdfast.errors import NoUsableHome
+from holdfast.places._atomic import Modes, make_folder
+from holdfast.places._candidates import Candidate, Surroundings, candidates
+from holdfast.places._probe import Probe, probe
+
+__all__ = ["Considered", "Home", "SearchPath"]
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A candidate and what became of it. ``probe`` is None where it was not worth one."""
+
+    candidate: Candidate
+    verdict: str
+    probe: Probe | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The writable home: where it is, what it can do, and why it was chosen.
+
+    Attributes:
+        root: the home folder; equal to ``hub`` where a variable names the cache itself.
+        hub: the Hugging Face cache in it.
+        source: what named it.
+        probe: what the folder can do.
+        modes: permission bits for what is made in it.
+        considered: every candidate up to this one, with its verdict.
+    """
+
+    root: Path
+    hub: Path
+    source: str
+    probe: Probe
+    modes: Modes
+    considered: tuple[Considered, ...] = field(repr=False)
+    private: bool = False
+
+    def make(self) -> None:
+        """Make the home's folders; until then nothing has been written.
+
+        Raises:
+            OSError: the place has changed since it was probed.
+        """
+        if self.private:
+            # Made private at birth, so that nobody can prepare what will be found in it.
+            self.root.mkdir(0o700, exist_ok=True)
+        make_folder(self.hub, self.modes)
+
+    @property
+    def refused(self) -> list[Path]:
+        """The hub caches of refused candidates: readable at best, they lie below this home."""
+        hubs = [entry.candidate.hub for entry in self.considered if not entry.chosen]
+        return [hub for hub in hubs if hub is not None and hub.is_dir()]
+
+
+class SearchPath:
+    """Homes to look in, and the one to write to; candidates are probed only when needed."""
+
+    def __init__(self, settings: Settings, around: Surroundings) -> None:
+        self._settings = settings
+        self._modes = Modes(settings.shared)
+        self.candidates = candidates(settings, around)
+
+    @property
+    def layers(self) -> list[Path]:
+        """The hub caches of the configured read-only layers that exist, upper first."""
+        found = []
+        for layer in self._settings.layers:
+            hub = layer / "hub" if (layer / "hub").is_dir() else layer
+            if hub.is_dir():
+                found.append(hub)
+        return found
+
+    def readable(self) -> list[Path]:
+        """Return the hub caches to look in, upper first, without writing anything.
+
+        They are the existing candidates down to the first that looks writable, then the layers.
+        """
+        found: list[Path] = []
+        for candidate in self.candidates:
+            if candidate.hub is None or candidate.path is None:
+                continue
+            if not candidate.private and candidate.hub.is_dir():
+                found.append(candidate.hub)
+            nearest = _nearest_folder(candidate.path)
+            if candidate.must_exist and not candidate.path.parent.is_dir():
+                continue
+            if os.access(nearest, os.W_OK | os.X_OK):
+                if candidate.private and candidate.hub.is_dir():
+                    found.append(candidate.hub)
+                break
+        return list(dict.fromkeys([*found, *self.layers]))
+
+    def below(self, home: Home) -> list[Path]:
+        """Return the hub caches that lie below a home, upper first."""
+        found = dict.fromkeys([*home.refused, *self.layers])
+        return [hub for hub in found if hub != home.hub]
+
+    @functools.cached_property
+    def home(self) -> Home:
+        """The first candidate that passes the probe.
+
+        Raises:
+            NoUsableHome: none does; each is listed with its reason.
+        """
+        considered: list[Considered] = []
+        for candidate in self.candidates:
+            entry = self._consider(candidate)
+            considered.append(entry)
+            if entry.chosen and entry.probe is not None:
+                return self._settle(candidate, entry.probe, considered)
+        listing = "\n".join(
+            f"  {e.candidate.source}: {e.candidate.path or '-'}: {e.verdict}" for e in considered
+        )
+        raise NoUsableHome(
+            "there is no folder here that models can live in",
+            why=f"every candidate was refused:\n{listing}",
+            hint="HOLDFAST_HOME=/a/folder/you/can/write holdfast where",
+            candidates=[
+                {"source": e.candidate.source, "path": str(e.candidate.path), "why": e.verdict}
+                for e in considered
+            ],
+        )
+
+    def _consider(self, candidate: Candidate) -> Considered:
+        if candidate.path is None:
+            return Considered(candidate, candidate.missing)
+        if candidate.must_exist and not candidate.path.parent.is_dir():
+            return Considered(candidate, f"there is no {candidate.path.parent}")
+        # A home that other users' files could be slipped into must be private before anything
+        # is made in it; elsewhere the hub folder itself is what gets written to.
+        result = probe(_probe_target(candidate), self._modes, private=candidate.private)
+        if not result.usable:
+            return Considered(candidate, result.refusal, result)
+        return Considered(candidate, f"works; files appear by {result.strategy}", result, True)
+
+    def _settle(self, candidate: Candidate, found: Probe, considered: list[Considered]) -> Home:
+        if candidate.path is None or candidate.hub is None:  # pragma: no cover - see _consider
+            raise AssertionError(candidate)
+        return Home(
+            candidate.path, candidate.hub, candidate.source, found, self._modes,
+            tuple(considered), candidate.private,
+        )  # fmt: skip
+
+
+def _probe_target(candidate: Candidate) -> Path:
+    if candidate.path is None or candidate.hub is None:  # pragma: no cover - see _consider
+        raise AssertionError(candidate)
+    return candidate.hub if candidate.hub.is_dir() and not candidate.private else candidate.path
+
+
+def _nearest_folder(path: Path) -> Path:
+    while not path.is_dir() and path.parent != path:
+        path = path.parent
+    return path

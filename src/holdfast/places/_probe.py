@@ -1,0 +1,358 @@
+"""What a folder can really do, found out by doing it.
+
+Every capability is exercised on real files in a folder of its own, which is removed again together
+with whatever had to be made above it. Nothing is inferred from the file system's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from typing import Literal
+
+from holdfast.places._atomic import Modes, fsync, make_folder, open_new, replace
+from holdfast.places._locks import Taken, lock_descriptor
+from holdfast.places._system import clone, filesystem_of
+
+__all__ = ["Probe", "Strategy", "can_hold", "describe_error", "probe"]
+
+Strategy = Literal["symlink", "hardlink", "reflink", "move", "copy"]
+_CONTENT = b"holdfast probes this folder\n" * 150
+# The second process of the lock test: exits 0 when it was kept out, 1 when it was let in.
+_RIVAL = """
+import sys
+try:
+    if sys.platform == "win32":
+        import msvcrt, os
+        msvcrt.locking(os.open(sys.argv[1], os.O_RDWR), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+        fcntl.flock(open(sys.argv[1], "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    sys.exit(0)
+sys.exit(1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was found in one folder.
+
+    Attributes:
+        folder: the folder probed.
+        refusal: why models cannot live here, or "" when they can.
+        links: those of ``symlink``, ``hardlink``, ``reflink`` that were made and read back.
+        denied: for each capability that is missing, the system's reason.
+        lock: ``proven`` (a second process was kept out), ``silent`` (taken, but excludes nobody)
+            or ``refused``.
+        replaces: a rename over an existing file is done in one step.
+        chmod: permission bits can be changed.
+        case_sensitive: ``a`` and ``A`` are two files.
+        normalizes: the two Unicode spellings of one name are the same file.
+        name_max: the longest file name, in bytes.
+        free_bytes: what this user may still write.
+        free_inodes: how many files can still be made; None where the system does not count.
+        filesystem: its name, "" when unknown.
+        seconds: how long the probe took.
+    """
+
+    folder: Path
+    refusal: str = ""
+    links: tuple[Strategy, ...] = ()
+    denied: dict[str, str] = field(default_factory=dict)
+    lock: Literal["proven", "silent", "refused"] = "refused"
+    replaces: bool = True
+    chmod: bool = True
+    case_sensitive: bool = True
+    normalizes: bool = False
+    name_max: int = 255
+    free_bytes: int = 0
+    free_inodes: int | None = None
+    filesystem: str = ""
+    seconds: float = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether models can live here."""
+        return not self.refusal
+
+    @property
+    def strategy(self) -> Strategy:
+        """How one stored file will appear in several places: the cheapest way that works."""
+        return self.links[0] if self.links else "move"
+
+
+def describe_error(error: OSError) -> str:
+    """Return an error as ``EACCES (Permission denied)``, with Windows' own number if it has one."""
+    name = errno.errorcode.get(error.errno or 0, str(error.errno))
+    number = getattr(error, "winerror", None)
+    return f"{f'WinError {number}' if number else name} ({error.strerror})"
+
+
+def probe(folder: Path, modes: Modes, *, private: bool = False) -> Probe:
+    """Find out what ``folder`` can do. It need not exist; nothing is left behind.
+
+    ``private`` refuses a folder that another user owns or can write to. Never raises `OSError`:
+    what goes wrong is the result.
+    """
+    started = time.perf_counter()
+    made: list[Path] = []
+    try:
+        made = make_folder(folder, modes)
+        if private and (reason := _not_private(folder)):
+            return Probe(folder, refusal=reason)
+        with _workspace(folder) as work:
+            found = _Findings(work, modes).run(folder)
+        usage = _space(folder)
+        return replace_fields(
+            found,
+            free_bytes=usage[0],
+            free_inodes=usage[1],
+            filesystem=filesystem_of(folder),
+            seconds=time.perf_counter() - started,
+        )
+    except OSError as error:
+        return Probe(folder, refusal=_refusal(folder, error), seconds=time.perf_counter() - started)
+    finally:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _refusal(folder: Path, error: OSError) -> str:
+    where = error.filename if isinstance(error.filename, str) else str(folder)
+    if ".holdfast-probe-" in where:
+        where = str(folder)
+    return f"{describe_error(error)} at {where}"
+
+
+@contextlib.contextmanager
+def _workspace(folder: Path) -> Iterator[Path]:
+    work = folder / f".holdfast-probe-{os.getpid()}-{secrets.token_hex(4)}"
+    work.mkdir(0o700)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _not_private(folder: Path) -> str:
+    if sys.platform == "win32":
+        return ""
+    status = folder.lstat()
+    if not folder.is_dir() or folder.is_symlink():
+        return f"{folder} is not a real folder"
+    if status.st_uid != os.getuid():
+        return f"{folder} belongs to user id {status.st_uid}: another user could swap its files"
+    if status.st_mode & 0o022:
+        return f"{folder} is writable by others (mode {status.st_mode & 0o7777:04o})"
+    return ""
+
+
+def _space(folder: Path) -> tuple[int, int | None]:
+    if sys.platform == "win32":
+        return shutil.disk_usage(folder).free, None
+    status = os.statvfs(folder)
+    inodes = status.f_favail if status.f_files else None
+    return status.f_bavail * status.f_frsize, inodes
+
+
+class _Findings:
+    """One pass over the capabilities, in a folder of its own."""
+
+    def __init__(self, work: Path, modes: Modes) -> None:
+        self.work = work
+        self.modes = modes
+        self.denied: dict[str, str] = {}
+
+    def run(self, folder: Path) -> Probe:
+        """Exercise everything; whatever a home cannot do without raises."""
+        first = self.work / "first"
+        self._write(first)
+        lock = _LockTest(self.work / "lock", self.modes)
+        replaces = self._replaces(first)
+        trials: dict[Strategy, Callable[[Path], None]] = {
+            "symlink": self._symlink,
+            "hardlink": self._hardlink,
+            "reflink": self._reflink,
+        }
+        links = tuple(name for name, trial in trials.items() if self._works(name, trial, first))
+        chmod = self._works("chmod", self._chmod, first)
+        case_sensitive = not self._same("Case", "cASE")
+        normalizes = self._same("\u00e9", "e\u0301")
+        return Probe(
+            folder,
+            links=links,
+            replaces=replaces,
+            chmod=chmod,
+            case_sensitive=case_sensitive,
+            normalizes=normalizes,
+            name_max=self._longest_name(),
+            lock=lock.verdict(self.denied),
+            denied=self.denied,
+        )
+
+    def _write(self, path: Path) -> None:
+        descriptor = open_new(path, self.modes)
+        try:
+            os.write(descriptor, _CONTENT)
+            fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if path.read_bytes() != _CONTENT:
+            raise OSError(errno.EIO, "what was written is not what is read back", str(path))
+
+    def _replaces(self, first: Path) -> bool:
+        target = self.work / "target"
+        target.write_bytes(b"old")
+        source = self.work / "source"
+        source.write_bytes(first.read_bytes())
+        try:
+            os.replace(source, target)
+            one_step = True
+        except OSError as error:
+            self.denied["replace"] = describe_error(error)
+            replace(source, target)
+            one_step = False
+        if target.read_bytes() != _CONTENT:
+            raise OSError(errno.EIO, "a rename did not bring the content along", str(target))
+        return one_step
+
+    def _works(self, name: str, trial: Callable[[Path], None], first: Path) -> bool:
+        try:
+            trial(first)
+        except OSError as error:
+            self.denied[name] = describe_error(error)
+            return False
+        except NotImplementedError:
+            self.denied[name] = "not offered by this system"
+            return False
+        return True
+
+    def _symlink(self, first: Path) -> None:
+        link = self.work / "symlink"
+        os.symlink("first", link)
+        # Some systems report success and make nothing, so what counts is what is there afterwards.
+        if os.readlink(link) != "first" or link.read_bytes() != _CONTENT:
+            raise OSError(errno.EIO, "reported as made, but it is not there")
+
+    def _hardlink(self, first: Path) -> None:
+        link = self.work / "hardlink"
+        os.link(first, link)
+        if not link.samefile(first):
+            raise OSError(errno.EIO, "reported as made, but it is another file")
+
+    def _reflink(self, first: Path) -> None:
+        path = self.work / "reflink"
+        target = open_new(path, self.modes)
+        try:
+            source = os.open(first, os.O_RDONLY)
+            try:
+                clone(source, target)
+            finally:
+                os.close(source)
+        finally:
+            os.close(target)
+        if path.read_bytes() != _CONTENT:
+            raise OSError(errno.EIO, "reported as made, but the content differs")
+
+    def _chmod(self, first: Path) -> None:
+        first.chmod(0o600)
+        if sys.platform != "win32" and first.stat().st_mode & 0o777 != 0o600:
+            raise OSError(errno.ENOTSUP, "accepted, but without effect")
+
+    def _same(self, one: str, other: str) -> bool:
+        try:
+            (self.work / one).write_bytes(b"")
+            return (self.work / other).exists()
+        except OSError:
+            return False  # such names are then found impossible one by one, when a plan has them
+
+    def _longest_name(self) -> int:
+        # Most hold 255; encrypting layers hold 143; archives and some network shares fewer.
+        for length in (255, 143, 100):
+            if can_hold(self.work, "n" * length):
+                return length
+        return 64
+
+
+def can_hold(folder: Path, name: str) -> bool:
+    """Return whether a file of this name can be made in ``folder`` and is then listed as such."""
+    path = folder / name
+    try:
+        path.write_bytes(b"")
+    except (OSError, ValueError):
+        return False
+    try:
+        return name in os.listdir(folder)  # noqa: PTH208 - names, not paths
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _LockTest:
+    """Takes the system's lock, and lets a second process try while the other tests run."""
+
+    def __init__(self, path: Path, modes: Modes) -> None:
+        self._reason = ""
+        self._rival: subprocess.Popen[bytes] | None = None
+        self._path = path
+        self._descriptor = open_new(path, modes)
+        try:
+            lock_descriptor(self._descriptor)
+        except OSError as error:
+            self._reason = describe_error(error)
+            return
+        except Taken:
+            self._reason = "a lock that nobody holds is reported as held"
+            return
+        if sys.executable:
+            command = [sys.executable, "-I", "-S", "-c", _RIVAL, str(path)]
+            with contextlib.suppress(OSError):
+                self._rival = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+
+    def verdict(self, denied: dict[str, str]) -> Literal["proven", "silent", "refused"]:
+        """Wait for the second process and say what came out."""
+        try:
+            if self._reason:
+                denied["lock"] = self._reason
+                return "refused"
+            if self._kept_out():
+                return "proven"
+            denied["lock"] = "taken without an error, but it keeps nobody out"
+            return "silent"
+        finally:
+            os.close(self._descriptor)
+
+    def _kept_out(self) -> bool:
+        if self._rival is None:
+            # No second process can be had (an embedded interpreter): a second opening of the
+            # file is a second holder too, where the lock is flock's.
+            return self._second_opening_kept_out()
+        try:
+            return self._rival.wait(timeout=5) == 0
+        except subprocess.TimeoutExpired:
+            self._rival.kill()
+            self._rival.wait()
+            return False
+
+    def _second_opening_kept_out(self) -> bool:
+        other = os.open(self._path, os.O_RDWR)
+        try:
+            lock_descriptor(other)
+        except (Taken, OSError):
+            return True
+        finally:
+            os.close(other)
+        return False

@@ -1,0 +1,192 @@
+"""The few questions about this machine that Python's library does not answer."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.places._candidates import Surroundings
+
+__all__ = [
+    "clone",
+    "fallocate",
+    "filesystem_of",
+    "host_id",
+    "process_alive",
+    "process_birth",
+    "start_writeback",
+    "surroundings",
+    "sync_filesystem",
+]
+
+_FICLONE = 0x40049409
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL | None:
+    return None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
+
+
+def surroundings(env: Mapping[str, str]) -> Surroundings:
+    """Read what the candidates of a home depend on."""
+    uid = None if sys.platform == "win32" else os.getuid()
+    user = "this user" if uid is None else f"user id {uid}"
+    home = env.get("USERPROFILE" if sys.platform == "win32" else "HOME")
+    if not home and uid is not None:
+        import pwd
+
+        try:
+            home = pwd.getpwuid(uid).pw_dir
+        except KeyError:
+            home = None
+    try:
+        application = Path.cwd()
+    except FileNotFoundError:  # the folder was removed under us
+        application = Path(os.sep)
+    try:
+        temporary: Path | None = Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        temporary = None
+    return Surroundings(env, Path(home) if home else None, user, application, temporary, uid)
+
+
+def clone(source: int, target: int) -> None:
+    """Share ``source``'s blocks with the empty file ``target`` (both file descriptors).
+
+    Raises:
+        OSError: the file system cannot (ENOTTY, EOPNOTSUPP, EXDEV, EINVAL ...).
+    """
+    if sys.platform != "linux":
+        raise OSError(95, "no block sharing on this system")
+    import fcntl
+
+    fcntl.ioctl(target, _FICLONE, source)
+
+
+def fallocate(descriptor: int, size: int) -> bool:
+    """Reserve ``size`` bytes for a file without changing its length, or return False.
+
+    Raises:
+        OSError: the space is not there (ENOSPC, EDQUOT, EFBIG).
+    """
+    libc = _libc()
+    if sys.platform != "linux" or libc is None or size == 0:
+        return False
+    keep_size = 1
+    done = libc.fallocate(descriptor, keep_size, ctypes.c_int64(0), ctypes.c_int64(size))
+    if done == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in {28, 122, 27}:  # ENOSPC, EDQUOT, EFBIG
+        raise OSError(code, os.strerror(code))
+    return False
+
+
+def start_writeback(descriptor: int, offset: int, size: int) -> None:
+    """Ask the kernel to begin writing a range out, so that the later fsync has little to do."""
+    libc = _libc()
+    if sys.platform == "linux" and libc is not None and hasattr(libc, "sync_file_range"):
+        libc.sync_file_range(
+            descriptor, ctypes.c_int64(offset), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE
+        )
+
+
+def sync_filesystem(descriptor: int) -> bool:
+    """Flush the whole file system of a descriptor (Linux), or return False.
+
+    Raises:
+        OSError: the flush failed; what was written may be lost.
+    """
+    libc = _libc()
+    if sys.platform != "linux" or libc is None:
+        return False
+    if libc.syncfs(descriptor) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in {38, 22, 95, 1}:  # ENOSYS, EINVAL, EOPNOTSUPP, EPERM: not offered here
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def filesystem_of(folder: Path) -> str:
+    """Return the name of the file system that holds ``folder``, or "" when it cannot be told."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        device = folder.stat().st_dev
+        table = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in table.splitlines():
+        fields = line.split(" ")
+        if fields[2] == wanted and "-" in fields:
+            return fields[fields.index("-") + 1]
+    return ""
+
+
+@functools.cache
+def host_id() -> str:
+    """Return eight characters for the set of processes whose ids this one can see."""
+    parts = [platform.node()]
+    for source in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
+        try:
+            parts.append(Path(source).read_text("ascii").strip())
+            break
+        except OSError:
+            continue
+    try:
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    except OSError:
+        parts.append(sys.platform)
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:8]
+
+
+def process_birth(pid: int) -> str:
+    """Return what distinguishes a process from a later one with the same id, or ""."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    fields = re.sub(r"^.*\)", "", text, flags=re.DOTALL).split()
+    if fields[0] in {"Z", "X"}:
+        return "dead"  # ended, and only waiting for its parent to notice
+    return format(int(fields[19]), "x")  # field 22 of proc(5): start time in clock ticks
+
+
+def process_alive(pid: int, birth: str) -> bool:
+    """Return whether the process that had this id at that time still runs on this host."""
+    if sys.platform == "win32":
+        return _windows_process_alive(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is someone else's, and alive
+    now = process_birth(pid)
+    return now == "" or birth in ("", "0", now)
+
+
+def _windows_process_alive(pid: int) -> bool:
+    if sys.platform != "win32":
+        raise AssertionError
+    query_limited = 0x1000
+    still_active = 259
+    kernel = ctypes.windll.kernel32
+    handle = kernel.OpenProcess(query_limited, False, pid)
+    if not handle:
+        return bool(ctypes.get_last_error() == 5)  # access denied: it is there
+    code = ctypes.c_ulong()
+    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+    kernel.CloseHandle(handle)
+    return code.value == still_active

@@ -1,0 +1,84 @@
+"""Removing what nobody needs, a repository at a time, each under its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.events import Notice, Reporter
+from holdfast.places import Home, Taken, describe_error, make_folder, take_turn
+from holdfast.provision._apply import storage_errors
+from holdfast.store import Garbage, RepoFolder, find_garbage, repositories
+
+__all__ = ["Collected", "collect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was removed, or would be: the items, and the bytes they give back."""
+
+    items: tuple[Garbage, ...]
+    size: int
+
+
+def collect(home: Home, *, old_revisions: bool, dry_run: bool, report: Reporter) -> Collected:
+    """Remove orphans and unreferenced blobs from the home, and old revisions if asked to.
+
+    Args:
+        home: the writable home.
+        old_revisions: also revisions that no branch, tag or request by commit names.
+        dry_run: only say what would go.
+        report: told about repositories that are busy and were left alone.
+
+    Raises:
+        StorageFailed: the home cannot be worked on at all.
+    """
+    with storage_errors(home.hub):
+        return _collect(home, old_revisions=old_revisions, dry_run=dry_run, report=report)
+
+
+def _collect(home: Home, *, old_revisions: bool, dry_run: bool, report: Reporter) -> Collected:
+    removed: list[Garbage] = []
+    for ref in repositories(home.hub):
+        repo = RepoFolder(home.hub, ref)
+        with contextlib.ExitStack() as stack:
+            proven = home.probe.lock == "proven"
+            try:
+                make_folder(repo.lock_path.parent, home.modes)
+                stack.enter_context(take_turn(repo.lock_path, home.modes, proven=proven))
+            except Taken:
+                report(Notice("info", f"{ref} is being worked on and was left alone"))
+                continue
+            for item in find_garbage(repo, old_revisions=old_revisions, modes=home.modes):
+                if dry_run or _remove(repo, item, report):
+                    removed.append(item)
+    return Collected(tuple(removed), sum(item.size for item in removed))
+
+
+def _remove(repo: RepoFolder, item: Garbage, report: Reporter) -> bool:
+    try:
+        if item.kind == "old-revision":
+            _remove_revision(repo, item.path)
+        else:
+            item.path.unlink(missing_ok=True)
+    except OSError as error:
+        report(Notice("warning", f"{item.path} could not be removed: {describe_error(error)}"))
+        return False
+    return True
+
+
+def _remove_revision(repo: RepoFolder, root: Path) -> None:
+    # Renamed first, so that no reader ever sees a revision with some of its files gone.
+    grave = repo.own / f"removed-{root.name}"
+    repo.own.mkdir(exist_ok=True)
+    if grave.exists():
+        shutil.rmtree(grave)
+    root.rename(grave)
+    shutil.rmtree(grave)
+    for record in (
+        repo.folder / "trees" / f"{root.name}.json",
+        repo.own / "requests" / f"{root.name}.json",
+    ):
+        record.unlink(missing_ok=True)

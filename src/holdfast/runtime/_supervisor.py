@@ -1,0 +1,423 @@
+"""Keeps every model provided and loaded, and says what each is doing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
+from holdfast.events import Event, Reporter
+from holdfast.runtime._hardware import Needs, process_memory_mb, this_machine
+from holdfast.runtime._states import (
+    ErrorInfo,
+    ModelState,
+    ModelStatus,
+    Transfer,
+    check_move,
+    transfer_of,
+)
+
+__all__ = [
+    "Backoff",
+    "Engine",
+    "ModelInUse",
+    "ModelNotReady",
+    "ModelSpec",
+    "Provided",
+    "Supervisor",
+    "UnknownModel",
+]
+
+_log = logging.getLogger(__name__)
+_JOIN_S = 5.0
+_SOON_S = 1.0
+# No later attempt can end otherwise while the process lives.
+_FINAL = (ConfigInvalid, MissingExtra)
+
+
+class ModelNotReady(HoldfastError):
+    """A model that cannot answer yet. ``facts["retry_after_s"]`` says when to ask again."""
+
+    code = "model-not-ready"
+    exit_code = 10
+    http_status = 503
+
+
+class ModelInUse(HoldfastError):
+    """A model that cannot be unloaded because it is answering."""
+
+    code = "model-in-use"
+    exit_code = 10
+    http_status = 409
+
+
+class UnknownModel(HoldfastError):
+    """A name that is no configured model's."""
+
+    code = "unknown-model"
+    exit_code = 2
+    http_status = 404
+
+
+class Engine(Protocol):
+    """A loaded model, whatever it does."""
+
+    def close(self) -> None:
+        """Give its memory back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A model on disk: its folder, and the commit it holds."""
+
+    folder: Path
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A configured model: what it is and how it comes about.
+
+    Attributes:
+        id: its name here.
+        task: what it does, such as ``voice-activity-detection``.
+        provide: brings it to disk and returns where it is; reports how far it has come.
+        load: makes an engine of the folder on a device.
+        verify: checks the folder's files against their digests; raises when one is wrong.
+        convert: makes the form that ``load`` wants, and returns its folder.
+        preload: whether it is loaded at start and counts for readiness.
+    """
+
+    id: str
+    task: str
+    repository: str
+    revision: str
+    licence: str
+    provide: Callable[[Reporter], Provided]
+    load: Callable[[Path, str], Engine]
+    verify: Callable[[Provided, Reporter], None] | None = None
+    convert: Callable[[Path], Path] | None = None
+    device: str = "cpu"
+    needs: Needs = field(default_factory=Needs)
+    preload: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds between attempts: doubling from ``first_s`` to ``most_s``, a quarter of it chance."""
+
+    first_s: float = 1.0
+    most_s: float = 60.0
+
+    def after(self, failures: int, chance: float = 0.5) -> float:
+        """Return the pause after so many failures; ``chance`` is between 0 and 1."""
+        pause = min(self.first_s * 2.0 ** (min(failures, 32) - 1), self.most_s)
+        return pause * (0.875 + 0.25 * chance)
+
+
+class _CalledOffError(Exception):
+    """The work was no longer wanted."""
+
+
+class _Slot:
+    """What is known of one model. Changed only with the supervisor's lock held."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.state = ModelState.ABSENT
+        self.wanted = spec.preload
+        self.revision = spec.revision
+        self.engine: Engine | None = None
+        self.users = 0
+        self.transfer: Transfer | None = None
+        self.error: ErrorInfo | None = None
+        self.failures = 0
+        self.next_try: float | None = None
+        self.memory_mb: float | None = None
+        self.load_s: float | None = None
+
+
+class Supervisor:
+    """Owns the configured models, from `start` to `close`.
+
+    Each model has one thread, which provides and loads it, and after a failure tries again with
+    growing pauses. Every method may be called from any thread.
+    """
+
+    def __init__(self, specs: Sequence[ModelSpec], *, backoff: Backoff | None = None) -> None:
+        self._backoff = backoff or Backoff()
+        self._machine = this_machine()
+        self._changed = threading.Condition()
+        self._slots = {spec.id: _Slot(spec) for spec in specs}
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        if len(self._slots) != len(specs):
+            raise ConfigInvalid("two models have the same id", hint="rename one of them")
+
+    def start(self) -> None:
+        """Begin to provide and load what is preloaded, in the background."""
+        for slot in self._slots.values():
+            name = f"holdfast-model-{slot.spec.id}"
+            thread = threading.Thread(target=self._keep, args=(slot,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """End the background work and close the engines, the last loaded first.
+
+        Work that does not report within seconds is left behind: its thread ends with the process.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + _JOIN_S
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        for slot in reversed(self._slots.values()):
+            with self._changed:
+                engine, slot.engine = slot.engine, None
+            _close(slot.spec.id, engine)
+
+    def statuses(self) -> list[ModelStatus]:
+        """Return what every model is doing, in the order of the configuration."""
+        with self._changed:
+            return [self._status(slot) for slot in self._slots.values()]
+
+    def not_ready(self) -> list[ModelStatus]:
+        """Return the preloaded models that are not ready; none of them: the service is ready."""
+        with self._changed:
+            return [
+                self._status(slot)
+                for slot in self._slots.values()
+                if slot.spec.preload and slot.state is not ModelState.READY
+            ]
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until every preloaded model is ready; return whether that came true in time."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: all(
+                    slot.state is ModelState.READY
+                    for slot in self._slots.values()
+                    if slot.spec.preload
+                ),
+                timeout_s,
+            )
+
+    @contextlib.contextmanager
+    def use(self, model: str) -> Iterator[Any]:
+        """Give the engine of ``model``; it stays loaded while the block runs.
+
+        Raises:
+            UnknownModel: there is no such model.
+            ModelNotReady: it is not loaded; the error says what it is doing.
+        """
+        with self._changed:
+            slot = self._slot(model)
+            if slot.engine is None:
+                raise _not_ready(self._status(slot))
+            slot.users += 1
+            engine = slot.engine
+        try:
+            yield engine
+        finally:
+            with self._changed:
+                slot.users -= 1
+                self._changed.notify_all()
+
+    def load(self, model: str) -> ModelStatus:
+        """Have ``model`` loaded, in the background, without waiting for a pause to end.
+
+        Raises:
+            UnknownModel: there is no such model.
+        """
+        with self._changed:
+            slot = self._slot(model)
+            slot.wanted = True
+            slot.next_try = None
+            self._changed.notify_all()
+            return self._status(slot)
+
+    def unload(self, model: str) -> ModelStatus:
+        """Take ``model`` out of memory. While it is in use nothing changes.
+
+        Raises:
+            UnknownModel: there is no such model.
+            ModelInUse: it is answering.
+        """
+        with self._changed:
+            slot = self._slot(model)
+            if slot.users:
+                raise ModelInUse(
+                    f"{model} cannot be unloaded",
+                    why=f"it is answering {slot.users} request(s)",
+                    hint="try again when they are done",
+                )
+            slot.wanted = False
+            engine, slot.engine = slot.engine, None
+            if slot.state in {ModelState.READY, ModelState.FAILED}:
+                self._move(slot, ModelState.IDLE)
+                slot.memory_mb = None
+            status = self._status(slot)
+        _close(model, engine)
+        return status
+
+    def _slot(self, model: str) -> _Slot:
+        try:
+            return self._slots[model]
+        except KeyError:
+            raise UnknownModel(
+                f"there is no model {model!r}",
+                why=f"configured are: {', '.join(self._slots) or 'none'}",
+                hint="see /models",
+            ) from None
+
+    def _status(self, slot: _Slot) -> ModelStatus:
+        spec, next_try = slot.spec, slot.next_try
+        left = None if next_try is None else max(next_try - time.monotonic(), 0.0)
+        return ModelStatus(
+            id=spec.id,
+            task=spec.task,
+            repository=spec.repository,
+            revision=slot.revision,
+            licence=spec.licence,
+            state=slot.state,
+            device=spec.device,
+            progress=slot.transfer if slot.state is ModelState.FETCHING else None,
+            memory_mb=slot.memory_mb,
+            load_s=slot.load_s,
+            error=slot.error,
+            next_try_s=left,
+            needs=spec.needs.on(self._machine),
+        )
+
+    def _keep(self, slot: _Slot) -> None:
+        """Work on one model until the supervisor closes."""
+        while True:
+            with self._changed:
+                while not self._closed and not self._due(slot):
+                    left = None if slot.next_try is None else slot.next_try - time.monotonic()
+                    self._changed.wait(left if slot.wanted and left is not None else None)
+                if self._closed:
+                    return
+                self._move(slot, ModelState.FETCHING)
+                slot.transfer = None
+            try:
+                self._bring_up(slot)
+            except _CalledOffError:
+                with self._changed:
+                    self._move(slot, ModelState.IDLE)
+            except Exception as error:
+                # Whatever a model's code raises is its failure, not the service's.
+                self._failed(slot, error)
+
+    def _due(self, slot: _Slot) -> bool:
+        if not slot.wanted or slot.state is ModelState.READY:
+            return False
+        if slot.error is not None and not slot.error.retry and slot.state is ModelState.FAILED:
+            return slot.next_try is None and slot.failures == 0
+        return slot.next_try is None or slot.next_try <= time.monotonic()
+
+    def _bring_up(self, slot: _Slot) -> None:
+        spec = slot.spec
+
+        def report(event: Event) -> None:
+            with self._changed:
+                self._check_wanted(slot)
+                slot.transfer = transfer_of(event, slot.transfer)
+
+        provided = spec.provide(report)
+        with self._changed:
+            slot.revision = provided.revision
+        if spec.verify is not None:
+            self._step(slot, ModelState.VERIFYING)
+            spec.verify(provided, report)
+        folder = provided.folder
+        if spec.convert is not None:
+            self._step(slot, ModelState.CONVERTING)
+            folder = spec.convert(folder)
+        self._step(slot, ModelState.LOADING)
+        started, before = time.monotonic(), process_memory_mb()
+        engine = spec.load(folder, spec.device)
+        seconds, after = time.monotonic() - started, process_memory_mb()
+        with self._changed:
+            if self._closed or not slot.wanted:
+                self._move(slot, ModelState.IDLE)
+            else:
+                self._move(slot, ModelState.READY)
+                slot.engine, engine = engine, _NoEngine()
+                slot.load_s = round(seconds, 3)
+                if before is not None and after is not None:
+                    slot.memory_mb = round(max(after - before, 0.0), 1)
+                slot.error, slot.failures, slot.next_try = None, 0, None
+                _log.info("%s is ready: loaded from %s in %.2f s", spec.id, folder, seconds)
+        engine.close()
+
+    def _step(self, slot: _Slot, state: ModelState) -> None:
+        with self._changed:
+            self._check_wanted(slot)
+            self._move(slot, state)
+
+    def _check_wanted(self, slot: _Slot) -> None:
+        if self._closed or not slot.wanted:
+            raise _CalledOffError
+
+    def _move(self, slot: _Slot, state: ModelState) -> None:
+        slot.state = check_move(slot.state, state)
+        self._changed.notify_all()
+
+    def _failed(self, slot: _Slot, error: Exception) -> None:
+        with self._changed:
+            slot.failures += 1
+            retry = not isinstance(error, _FINAL)
+            slot.error = ErrorInfo.of(error, retry=retry)
+            pause = self._backoff.after(slot.failures, random.random())  # noqa: S311 - a pause
+            slot.next_try = time.monotonic() + pause if retry else None
+            self._move(slot, ModelState.FAILED)
+        ours = isinstance(error, HoldfastError)
+        then = f"trying again in {pause:.0f} s" if retry else "not tried again"
+        _log.warning("%s failed (%s): %s", slot.spec.id, then, error, exc_info=not ours)
+
+
+class _NoEngine:
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _close(model: str, engine: Engine | None) -> None:
+    if engine is None:
+        return
+    try:
+        engine.close()
+    except Exception:
+        # One engine that cannot be closed must not keep the others open.
+        _log.exception("%s could not be closed", model)
+
+
+def _not_ready(status: ModelStatus) -> ModelNotReady:
+    reason = f"it is {status.state}"
+    if status.error is not None:
+        reason += f"; the last attempt failed: {status.error.message}"
+    return ModelNotReady(
+        f"{status.id} cannot answer yet",
+        why=reason,
+        hint="see /models",
+        retry_after_s=retry_after_s([status]),
+    )
+
+
+def retry_after_s(statuses: Sequence[ModelStatus]) -> int:
+    """Return the whole seconds after which asking again makes sense."""
+    waits = [_SOON_S]
+    for status in statuses:
+        waits.append(status.next_try_s or 0.0)
+        if status.progress is not None:
+            waits.append(status.progress.seconds_left or 0.0)
+    return min(max(round(max(waits)), 1), 60)

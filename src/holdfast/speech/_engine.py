@@ -1,0 +1,68 @@
+"""What a voice activity engine is: samples in, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from holdfast.errors import HoldfastError
+from holdfast.speech._segments import Segment, SegmentFinder, VadOptions
+
+if TYPE_CHECKING:
+    from holdfast.media import Waveform
+
+__all__ = ["EngineUnusable", "VoiceActivityEngine", "VoiceActivityStream", "detect_speech"]
+
+
+class EngineUnusable(HoldfastError):
+    """A model folder that its engine cannot load."""
+
+    code = "engine-unusable"
+    exit_code = 10
+    http_status = 503
+
+
+class VoiceActivityStream(Protocol):
+    """One recording on its way through an engine."""
+
+    def feed(self, waveform: Waveform) -> Sequence[float]:
+        """Take samples (float32, shape (samples,), mono, 16 kHz); return those frames' speech
+        probabilities that are complete."""
+
+    def finish(self) -> Sequence[float]:
+        """Return the probability of the last frame, filled up with silence, if one is open."""
+
+
+class VoiceActivityEngine(Protocol):
+    """A loaded model. May serve several recordings at once, from several threads."""
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples per probability, at 16 kHz."""
+
+    def start(self) -> VoiceActivityStream:
+        """Begin a recording."""
+
+    def close(self) -> None:
+        """Give the model's memory back. Nothing may be started afterwards."""
+
+
+def detect_speech(
+    engine: VoiceActivityEngine, blocks: Iterable[Waveform], options: VadOptions | None = None
+) -> list[Segment]:
+    """Return the segments of speech in a recording.
+
+    Args:
+        engine: a loaded model.
+        blocks: the recording in order, float32, shape (samples,), mono, 16 kHz, as
+            `holdfast.media.audio_blocks` yields it.
+        options: Silero's defaults where None.
+    """
+    stream = engine.start()
+    finder = SegmentFinder(options or VadOptions())
+    total = 0
+    for block in blocks:
+        finder.feed(stream.feed(block))
+        total += len(block)
+    finder.feed(stream.finish())
+    return finder.finish(total)

@@ -1,0 +1,143 @@
+"""A revision in a plain folder of the user's choice, with huggingface_hub's records beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from holdfast.errors import ReferenceInvalid
+from holdfast.places import Modes, Strategy, make_folder, replace, write_file
+from holdfast.refs import FileEntry, RevisionRef, is_commit
+from holdfast.store._layout import (
+    CACHEDIR_TAG,
+    entry_from_json,
+    entry_to_json,
+    read_listing,
+    write_listing,
+)
+from holdfast.store._seals import Seals
+from holdfast.store._target import Origin, folders_below
+from holdfast.store.materialise import materialise
+
+__all__ = ["FolderTarget"]
+
+
+class FolderTarget:
+    """Files at their own names in ``root``; records in ``root/.cache/huggingface``.
+
+    Args:
+        root: the folder; it need not exist.
+        commit: the revision that is or will be there; "" when only looking.
+        modes: permission bits.
+        links: the kinds of links that work here.
+    """
+
+    def __init__(
+        self, root: Path, commit: str, modes: Modes, links: tuple[Strategy, ...] = ()
+    ) -> None:
+        self.root = root
+        # Never a symbolic link: the folder stands alone.
+        self._links = tuple(way for way in links if way != "symlink")
+        self.modes = modes
+        self.records = root / ".cache" / "huggingface"
+        self.workspace = self.records / "download"
+        self.lock_path = self.records / "holdfast.lock"
+        self.seals = Seals(self.records / "holdfast-seals.json")
+        self.commit = commit
+
+    def path_of(self, entry: FileEntry) -> Path:
+        """Return where a file belongs; its path was checked to stay inside."""
+        return self.root.joinpath(*entry.path.split("/"))
+
+    def stem_of(self, entry: FileEntry) -> str:
+        """Return a short name of path and content."""
+        return hashlib.sha256(f"{entry.path}|{entry.etag}".encode()).hexdigest()[:40]
+
+    def publish(self, temporary: Path, entry: FileEntry) -> Strategy:
+        """Rename a received file to its place."""
+        path = self.path_of(entry)
+        make_folder(path.parent, self.modes)
+        replace(temporary, path)
+        return "move"
+
+    def ways(self, origin: Origin | Literal["network", "here"]) -> tuple[Strategy, ...]:
+        """Return how bytes from somewhere will appear here, first choice first."""
+        return ("move",) if origin in {"network", "here"} else (*self._links, "copy")
+
+    def adopt(self, source: Path, entry: FileEntry, origin: Origin) -> Strategy:
+        """Take in bytes of a home."""
+        return materialise(source.resolve(), self.path_of(entry), self.ways(origin), self.modes)
+
+    def finish(
+        self, entries: list[FileEntry], touched: list[FileEntry], ref: RevisionRef
+    ) -> list[Path]:
+        """Write the records: what each file is, the listing, and what the revision was."""
+        make_folder(self.workspace, self.modes)
+        for name, content in ((".gitignore", b"*\n"), ("CACHEDIR.TAG", CACHEDIR_TAG)):
+            if not (self.records / name).exists():
+                write_file(self.records / name, content, self.modes)
+        for entry in touched:
+            self.seals.add(entry.digest, self.path_of(entry).stat())
+            note = self.workspace.joinpath(*entry.path.split("/"))
+            note = note.with_name(f"{note.name}.metadata")
+            make_folder(note.parent, self.modes)
+            text = f"{self.commit}\n{entry.etag}\n{time.time()}\n"
+            note.write_text(text, "utf-8")  # huggingface_hub's note; it is only ever a hint
+        self.seals.save(self.modes)
+        if entries and read_listing(self._listing_path(self.commit)) is None:
+            write_listing(self._listing_path(self.commit), entries, self.modes)
+        self._remember(ref, touched)
+        return [*folders_below(self.root, touched), self.records]
+
+    def listing(self, commit: str) -> list[FileEntry] | None:
+        """Return all files of a revision that was brought here, or None."""
+        return read_listing(self._listing_path(commit))
+
+    def _listing_path(self, commit: str) -> Path:
+        return self.records / "trees" / f"{commit}.json"
+
+    def known_commit(self, ref: RevisionRef) -> str | None:
+        """Return what a revision of a repository was when it was last brought here."""
+        if is_commit(ref.revision):
+            return ref.revision
+        state = self._state()
+        found = state.get("revisions", {}).get(ref.revision)
+        same = state.get("repo") == str(ref.repo)
+        return found if same and isinstance(found, str) and is_commit(found) else None
+
+    def present(self) -> tuple[str, str] | None:
+        """Return repository and commit of what is here now, or None."""
+        state = self._state()
+        repo, commit = state.get("repo"), state.get("commit")
+        return (repo, commit) if isinstance(repo, str) and isinstance(commit, str) else None
+
+    def requested(self) -> list[FileEntry]:
+        """Return the files that were asked for at the present commit."""
+        try:
+            files = self._state()["files"]
+            return [entry_from_json(name, info) for name, info in files.items()]
+        except (KeyError, TypeError, ValueError, AttributeError, ReferenceInvalid):
+            return []
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            content = json.loads((self.records / "holdfast.json").read_bytes())
+        except (OSError, ValueError):
+            return {}  # no record: nothing is known to have been brought here
+        return content if isinstance(content, dict) else {}
+
+    def _remember(self, ref: RevisionRef, touched: list[FileEntry]) -> None:
+        state = self._state() if self.present() else {}
+        same_repo = state.get("repo") == str(ref.repo)
+        before = self.requested() if same_repo and state.get("commit") == self.commit else []
+        revisions = state.get("revisions", {}) if same_repo else {}
+        content = {
+            "repo": str(ref.repo),
+            "commit": self.commit,
+            "revisions": {**revisions, ref.revision: self.commit},
+            "files": {entry.path: entry_to_json(entry) for entry in (*before, *touched)},
+        }
+        write_file(self.records / "holdfast.json", json.dumps(content).encode(), self.modes)

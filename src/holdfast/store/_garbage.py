@@ -1,0 +1,192 @@
+"""What nobody needs: orphans of killed downloads, blobs that no revision names, old revisions.
+
+Nothing is taken that another process downloads or uses: its lock is asked, then whether anybody has
+the file open, and what changed within the last minute is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from holdfast.places import Modes, Taken, owner_of, try_lock
+from holdfast.store._layout import RepoFolder
+
+__all__ = ["Garbage", "find_garbage", "open_files"]
+
+_GRACE_S = 60.0
+_PEER_PARTIAL = re.compile(r"(?P<etag>[0-9a-f]{40}|[0-9a-f]{64})(\.[0-9a-f]{8})?\.incomplete")
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something that may go.
+
+    Attributes:
+        path: a file, or the folder of an old revision.
+        kind: ``orphan`` (half a download), ``unreferenced`` (a blob), ``old-revision``.
+        size: bytes that removing it gives back.
+    """
+
+    path: Path
+    kind: Literal["orphan", "unreferenced", "old-revision"]
+    size: int
+
+
+def open_files(root: Path) -> set[Path]:
+    """Return the files below ``root`` that some process of this machine has open or mapped.
+
+    Linux only, and only processes that this user may look into; elsewhere the set is empty, and
+    the system itself refuses to remove what is open (Windows) or keeps it until it is closed.
+    """
+    if not sys.platform.startswith("linux"):
+        return set()
+    prefix = str(root.resolve()) + "/"
+    found: set[Path] = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            found.update(Path(name) for name in _opened_by(process) if name.startswith(prefix))
+    return found
+
+
+def _opened_by(process: Path) -> Iterator[str]:
+    try:
+        for descriptor in (process / "fd").iterdir():
+            yield str(descriptor.readlink())
+    except OSError:
+        pass  # it ended, or is not ours to look into
+    try:
+        with (process / "maps").open(errors="replace") as maps:
+            for line in maps:
+                _, slash, name = line.rstrip("\n").partition("/")
+                if slash:
+                    yield slash + name
+    except OSError:
+        pass  # likewise
+
+
+def find_garbage(repo: RepoFolder, *, old_revisions: bool, modes: Modes) -> list[Garbage]:
+    """Return what may go in one repository; the caller holds its lock.
+
+    Args:
+        repo: the repository's folder.
+        old_revisions: also revisions that no branch, tag or request by commit names.
+        modes: permission bits, for lock files.
+    """
+    opened = open_files(repo.folder)
+    doomed = set(_unnamed(repo)) if old_revisions else set()
+    found = [
+        Garbage(repo.snapshot(commit), "old-revision", _own_size(repo.snapshot(commit)))
+        for commit in sorted(doomed)
+        if not _in_use(repo, commit, opened)
+    ]
+    kept = [c for c in repo.commits() if repo.snapshot(c) not in {item.path for item in found}]
+    needed = _needed(repo, kept)
+    for path in _files(repo.blobs):
+        kind = _kind(repo, path, needed, modes)
+        if kind is not None and path.resolve() not in opened and path not in opened:
+            found.append(Garbage(path, kind, _size(path)))
+    return found
+
+
+def _unnamed(repo: RepoFolder) -> Iterator[str]:
+    named = set(repo.refs().values())
+    for commit in repo.commits():
+        if commit not in named and not repo.requested(commit)[1]:
+            yield commit
+
+
+def _in_use(repo: RepoFolder, commit: str, opened: set[Path]) -> bool:
+    root = repo.snapshot(commit)
+    return any(
+        path.resolve() in opened or path.absolute() in opened
+        for folder, _, names in os.walk(root)
+        for path in (Path(folder) / name for name in names)
+    )
+
+
+def _needed(repo: RepoFolder, commits: list[str]) -> tuple[set[str], set[tuple[int, int]]]:
+    """Return the blob names and the files (device, inode) that kept revisions rest on."""
+    names: set[str] = set()
+    files: set[tuple[int, int]] = set()
+    for commit in commits:
+        names.update(entry.etag for entry in repo.entries(commit))
+        for folder, _, entries in os.walk(repo.snapshot(commit)):
+            for name in entries:
+                path = Path(folder) / name
+                try:
+                    if path.is_symlink():
+                        names.add(path.readlink().name)
+                    else:
+                        status = path.stat()
+                        files.add((status.st_dev, status.st_ino))
+                except OSError:
+                    continue  # it went while we looked
+    return names, files
+
+
+def _kind(
+    repo: RepoFolder,
+    path: Path,
+    needed: tuple[set[str], set[tuple[int, int]]],
+    modes: Modes,
+) -> Literal["orphan", "unreferenced"] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    age_s = time.time() - max(status.st_mtime, status.st_ctime)
+    if (owner := owner_of(path.name)) is not None:
+        return "orphan" if owner.gone(age_s) else None
+    partial = _PEER_PARTIAL.fullmatch(path.name)
+    etag = partial["etag"] if partial else path.name
+    if partial is None:
+        if etag in needed[0] or (status.st_dev, status.st_ino) in needed[1]:
+            return None
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", etag):
+            return None  # not ours to judge
+    if _peer_holds(repo, etag, modes, age_s):
+        return None
+    return "orphan" if partial else "unreferenced"
+
+
+def _peer_holds(repo: RepoFolder, etag: str, modes: Modes, age_s: float) -> bool:
+    """Return whether another tool is at work on a blob: its lock, or else its recent writing."""
+    path = repo.lock_path.with_name(f"{etag}.lock")
+    if not path.exists():
+        return age_s < _GRACE_S
+    try:
+        with try_lock(path, modes):
+            return False
+    except Taken:
+        return True
+    except OSError:
+        return age_s < _GRACE_S
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.is_dir())
+    except OSError:
+        return []
+
+
+def _size(path: Path) -> int:
+    status = path.lstat()
+    # A file with other names gives nothing back.
+    return 0 if status.st_nlink > 1 else getattr(status, "st_blocks", 0) * 512 or status.st_size
+
+
+def _own_size(root: Path) -> int:
+    return sum(
+        _size(Path(folder) / name)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not (Path(folder) / name).is_symlink()
+    )
