@@ -71,6 +71,15 @@ location = "/{repo}/resolve/{revision}/{path}" {{
 }}
 """
 _JSON = 'location = "{url}" {{ default_type application/json; alias {file}; }}\n'
+# With ?blobs=true a revision's description tells sizes and digests, as the Hub's does.
+_INFO = """\
+location = "{url}" {{
+  default_type application/json;
+  if ($arg_blobs = "true") {{ rewrite ^ "/described/{name}/{commit}-blobs.json" last; }}
+  alias {file};
+}}
+"""
+_DESCRIBED = 'location /described/ {{ internal; default_type application/json; alias {folder}/; }}\n'
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,8 @@ class NginxHub:
         return [nginx, "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
 
     def _configure(self) -> None:
-        text = "".join(self._locations(repository) for repository in self._repositories)
+        text = _DESCRIBED.format(folder=self._folder / "json")
+        text += "".join(self._locations(repository) for repository in self._repositories)
         (self._folder / "locations.conf").write_text(text)
 
     def _locations(self, repository: Repository) -> str:
@@ -169,12 +179,21 @@ class NginxHub:
             names = [commit, "main"] if commit == repository.main else [commit]
             info, tree = folder / f"{commit}.json", folder / f"{commit}-tree.json"
             info.write_text(json.dumps(_info(repository, commit, files)))
+            described = folder / f"{commit}-blobs.json"
+            described.write_text(json.dumps(_info(repository, commit, files, blobs=True)))
             tree.write_text(json.dumps([_tree_entry(file) for file in files]))
             api = f"/api/models/{repository.name}"
             if commit == repository.main:
                 parts.append(_JSON.format(url=api, file=info))
             for name in names:
-                parts.append(_JSON.format(url=f"{api}/revision/{name}", file=info))
+                parts.append(
+                    _INFO.format(
+                        url=f"{api}/revision/{name}",
+                        file=info,
+                        name=repository.name,
+                        commit=commit,
+                    )
+                )
                 parts.append(_JSON.format(url=f"{api}/tree/{name}", file=tree))
                 parts += [self._file(repository, name, commit, file) for file in files]
         return "".join(parts)
@@ -213,11 +232,23 @@ def _answer(url: str) -> dict[str, object]:
         return {}
 
 
-def _info(repository: Repository, commit: str, files: list[File]) -> dict[str, object]:
-    siblings = [{"rfilename": file.path} for file in files]
+def _info(
+    repository: Repository, commit: str, files: list[File], *, blobs: bool = False
+) -> dict[str, object]:
+    siblings = [_sibling(file, blobs=blobs) for file in files]
     fixed = {"private": False, "gated": False, "disabled": False, "tags": [], "downloads": 0}
     names = {"_id": commit[:24], "id": repository.name, "modelId": repository.name}
     return {**names, "sha": commit, **fixed, "siblings": siblings}
+
+
+def _sibling(file: File, *, blobs: bool) -> dict[str, object]:
+    if not blobs:
+        return {"rfilename": file.path}
+    entry = _tree_entry(file)
+    described = {"rfilename": file.path, "size": file.size, "blobId": entry["oid"]}
+    if file.lfs:
+        described["lfs"] = {"sha256": file.sha256, "size": file.size}
+    return described
 
 
 def _tree_entry(file: File) -> dict[str, object]:

@@ -15,7 +15,7 @@ from holdfast.hub._http import Answer, Http, within
 from holdfast.hub._protocol import (
     error_for,
     next_page,
-    parse_commit,
+    parse_description,
     parse_retry_after,
     parse_tree,
     retryable,
@@ -47,16 +47,19 @@ class HubClient:
             env=env,
         )
 
-    def describe(self, ref: RevisionRef, *, limit_s: float) -> str:
-        """Return the commit that a revision is now.
+    def describe(
+        self, ref: RevisionRef, *, limit_s: float
+    ) -> tuple[str, list[FileEntry] | None]:
+        """Return the commit that a revision is now, and its files if they were told along.
 
         Raises:
             HubUnavailable: no usable answer within ``limit_s`` seconds, retries included.
             RepoNotFound, RevisionNotFound, GatedRepo, AccessDenied: what the Hub says.
         """
-        url = f"{self._endpoint}/api/{ref.repo.api_path}/revision/{quote(ref.revision, safe='')}"
+        revision = quote(ref.revision, safe="")
+        url = f"{self._endpoint}/api/{ref.repo.api_path}/revision/{revision}?blobs=true"
         return self._limited(
-            ref, limit_s, lambda deadline: parse_commit(self._read(url, ref, deadline)[0], url)
+            ref, limit_s, lambda deadline: parse_description(self._read(url, ref, deadline)[0], url)
         )
 
     def tree(self, ref: RevisionRef, *, limit_s: float) -> list[FileEntry]:

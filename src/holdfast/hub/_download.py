@@ -94,6 +94,7 @@ class Downloader:
         self._tasks: deque[tuple[Download, int | None]] = deque()
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._unfinished = 0
 
@@ -108,15 +109,15 @@ class Downloader:
         ordered = sorted(downloads, key=lambda d: d.file.size, reverse=True)
         self._tasks.extend((download, None) for download in ordered)
         self._unfinished = len(ordered)
+        if not ordered:
+            self._ended.set()
         for number in range(min(self._connections, self._expected_parts(ordered))):
             threading.Thread(
                 target=self._work, name=f"holdfast-download-{number}", daemon=True
             ).start()
         try:
-            with self._changed:
-                while self._unfinished and self._failure is None:
-                    self._changed.wait(_WAKE_S)
-                    tick()
+            while not self._ended.wait(_WAKE_S):
+                tick()
         finally:
             self._stop.set()
             with self._changed:
@@ -144,7 +145,7 @@ class Downloader:
                 with self._changed:
                     self._failure = self._failure or error
                     self._stop.set()
-                    self._changed.notify_all()
+                self._ended.set()
                 return
             finally:
                 self._leave(download)
@@ -335,7 +336,8 @@ class Downloader:
             with self._changed:
                 download.complete = True
                 self._unfinished -= 1
-                self._changed.notify_all()
+                if not self._unfinished:
+                    self._ended.set()
             return
         if not partial.inherited:
             self._mismatch(download, actual, download.file.digest.hex)

@@ -98,6 +98,13 @@ class Http:
         self._stall_timeout_s = stall_timeout_s
         self._connections = connections
         self._env = env
+        self._proxies = {
+            name.lower().removesuffix("_proxy"): value
+            for name, value in env.items()
+            if name.lower().endswith("_proxy") and value
+        }
+        if "REQUEST_METHOD" in env:
+            self._proxies.pop("http", None)  # a CGI program: the variable is the client's header
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
@@ -155,17 +162,12 @@ class Http:
         return pool
 
     def _proxy_for(self, url: str) -> str | None:
+        if not self._proxies:
+            return None
         parts = urlsplit(url)
-        proxies = {
-            name.lower().removesuffix("_proxy"): value
-            for name, value in self._env.items()
-            if name.lower().endswith("_proxy") and value
-        }
-        if "REQUEST_METHOD" in self._env:
-            proxies.pop("http", None)  # a CGI program: the variable is the client's header
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
+        proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
         bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-        if not proxy or bypass(parts.netloc, proxies):
+        if not proxy or bypass(parts.netloc, self._proxies):
             return None
         return proxy if "://" in proxy else f"http://{proxy}"
 

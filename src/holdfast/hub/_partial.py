@@ -178,7 +178,8 @@ class Partial:
 
     def finish(self, *, durable: bool) -> None:
         """Cut the journal off, make the content durable if asked to, and close the file."""
-        os.truncate(self._descriptor, self.size)
+        if self._journaled:
+            os.truncate(self._descriptor, self.size)
         if durable:
             fsync(self._descriptor)
         self.close()

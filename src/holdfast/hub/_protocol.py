@@ -32,8 +32,8 @@ __all__ = [
     "ContentRange",
     "error_for",
     "next_page",
-    "parse_commit",
     "parse_content_range",
+    "parse_description",
     "parse_retry_after",
     "parse_tree",
     "resolve_url",
@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;]+)*)")
+# Up to here descriptions are known to be whole; the tree, which is paged, has no such limit.
+_MANY_SIBLINGS = 1000
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -54,12 +56,34 @@ class ContentRange:
     size: int | None
 
 
-def parse_commit(body: bytes, url: str) -> str:
-    """Read the commit out of a repository's or revision's description."""
-    sha = _json_object(body, url).get("sha")
+def parse_description(body: bytes, url: str) -> tuple[str, list[FileEntry] | None]:
+    """Read a revision's description: its commit, and its files when they are told in full.
+
+    The files come as None when any lacks size or digest, or when there are so many that the
+    description may have been cut short: then the tree has to be asked for.
+
+    Raises:
+        HubProtocolError: it names no commit.
+    """
+    content = _json_object(body, url)
+    sha = content.get("sha")
     if not isinstance(sha, str) or not is_commit(sha):
         raise _not_a_hub(url, f"its answer names no commit (sha: {sha!r})")
-    return sha
+    siblings = content.get("siblings")
+    if not isinstance(siblings, list) or len(siblings) >= _MANY_SIBLINGS:
+        return sha, None
+    try:
+        return sha, [_described_file(item, url) for item in siblings]
+    except (HubProtocolError, AttributeError, TypeError, KeyError):
+        return sha, None
+
+
+def _described_file(item: Mapping[str, Any], url: str) -> FileEntry:
+    lfs = item.get("lfs")
+    entry = {"path": item["rfilename"], "size": item["size"], "oid": item["blobId"]}
+    if isinstance(lfs, dict):
+        entry["lfs"] = {"oid": lfs["sha256"], "size": lfs["size"]}
+    return _remote_file(entry, url)
 
 
 def parse_tree(body: bytes, url: str) -> list[FileEntry]:

@@ -6,10 +6,7 @@ named (manifest) or kept (lock).
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
-
-import tomli_w
 
 from holdfast.errors import HoldfastError, ManifestInvalid
 from holdfast.lock._model import Lock, LockedModel, ModelRequest, pointer_id
@@ -23,6 +20,8 @@ _LOCKED_KEYS = _MODEL_KEYS | {"name", "commit", "file"}
 
 
 def _load(text: str, name: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -143,6 +142,8 @@ def _file(item: dict[str, Any]) -> FileEntry:
 
 def dump_lock(lock: Lock) -> str:
     """Write a lock as text, models and files in a fixed order."""
+    import tomli_w
+
     models = []
     for locked in sorted(lock.models, key=lambda m: m.request.name):
         request = locked.request

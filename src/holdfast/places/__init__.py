@@ -17,14 +17,13 @@ from holdfast.places._atomic import (
 from holdfast.places._candidates import Candidate, Surroundings, candidates
 from holdfast.places._homes import Considered, Home, SearchPath
 from holdfast.places._locks import Taken, hold, take_turn, try_lock
-from holdfast.places._probe import Probe, Strategy, can_hold, describe_error, probe
+from holdfast.places._probe import Probe, Strategy, can_hold, describe_error, free_space, probe
 from holdfast.places._system import (
     clone,
     fallocate,
     filesystem_of,
     start_writeback,
     surroundings,
-    sync_filesystem,
 )
 
 __all__ = [
@@ -44,6 +43,7 @@ __all__ = [
     "describe_error",
     "fallocate",
     "filesystem_of",
+    "free_space",
     "fsync",
     "hold",
     "make_folder",
@@ -54,7 +54,6 @@ __all__ = [
     "replace",
     "start_writeback",
     "surroundings",
-    "sync_filesystem",
     "sync_folder",
     "sync_folders",
     "take_turn",

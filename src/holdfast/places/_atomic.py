@@ -9,6 +9,7 @@ that try, exactly one succeeds.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 import secrets
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.places._system import host_id, process_alive, process_birth, sync_filesystem
+from holdfast.places._system import host_id, process_alive, process_birth
 
 __all__ = [
     "FOREIGN_ORPHAN_AGE_S",
@@ -83,8 +84,12 @@ class Owner:
 
 def temporary_name(stem: str) -> str:
     """Return a file name that no other process will use, made from ``stem``."""
-    birth = process_birth(os.getpid()) or "0"
-    return f"{stem}.{host_id()}-{os.getpid()}-{birth}-{secrets.token_hex(3)}.incomplete"
+    return f"{stem}.{_self(os.getpid())}-{secrets.token_hex(3)}.incomplete"
+
+
+@functools.lru_cache(maxsize=1)
+def _self(pid: int) -> str:
+    return f"{host_id()}-{pid}-{process_birth(pid) or '0'}"
 
 
 def released_name(stem: str) -> str:
@@ -181,16 +186,8 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_folders(paths: Iterable[Path]) -> None:
-    """Make the names in several folders durable: one by one when few, else the file system once."""
-    distinct = list(dict.fromkeys(paths))
-    if len(distinct) > 8:
-        descriptor = os.open(distinct[0], os.O_RDONLY)
-        try:
-            if sync_filesystem(descriptor):
-                return
-        finally:
-            os.close(descriptor)
-    for path in distinct:
+    """Make the names in several folders durable."""
+    for path in dict.fromkeys(paths):
         sync_folder(path)
 
 

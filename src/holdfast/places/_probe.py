@@ -24,7 +24,7 @@ from holdfast.places._atomic import Modes, fsync, make_folder, open_new, replace
 from holdfast.places._locks import Taken, lock_descriptor
 from holdfast.places._system import clone, filesystem_of
 
-__all__ = ["Probe", "Strategy", "can_hold", "describe_error", "probe"]
+__all__ = ["Probe", "Strategy", "can_hold", "describe_error", "free_space", "probe"]
 
 Strategy = Literal["symlink", "hardlink", "reflink", "move", "copy"]
 _CONTENT = b"holdfast probes this folder\n" * 150
@@ -113,7 +113,7 @@ def probe(folder: Path, modes: Modes, *, private: bool = False) -> Probe:
             return Probe(folder, refusal=reason)
         with _workspace(folder) as work:
             found = _Findings(work, modes).run(folder)
-        usage = _space(folder)
+        usage = free_space(folder)
         return replace_fields(
             found,
             free_bytes=usage[0],
@@ -159,7 +159,12 @@ def _not_private(folder: Path) -> str:
     return ""
 
 
-def _space(folder: Path) -> tuple[int, int | None]:
+def free_space(folder: Path) -> tuple[int, int | None]:
+    """Return the bytes and inodes this user may still take; None where inodes are not counted.
+
+    Raises:
+        OSError: the folder cannot be asked about.
+    """
     if sys.platform == "win32":
         return shutil.disk_usage(folder).free, None
     status = os.statvfs(folder)

@@ -24,7 +24,6 @@ __all__ = [
     "process_birth",
     "start_writeback",
     "surroundings",
-    "sync_filesystem",
 ]
 
 _FICLONE = 0x40049409
@@ -98,23 +97,6 @@ def start_writeback(descriptor: int, offset: int, size: int) -> None:
         libc.sync_file_range(
             descriptor, ctypes.c_int64(offset), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE
         )
-
-
-def sync_filesystem(descriptor: int) -> bool:
-    """Flush the whole file system of a descriptor (Linux), or return False.
-
-    Raises:
-        OSError: the flush failed; what was written may be lost.
-    """
-    libc = _libc()
-    if sys.platform != "linux" or libc is None:
-        return False
-    if libc.syncfs(descriptor) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in {38, 22, 95, 1}:  # ENOSYS, EINVAL, EOPNOTSUPP, EPERM: not offered here
-        return False
-    raise OSError(code, os.strerror(code))
 
 
 def filesystem_of(folder: Path) -> str:

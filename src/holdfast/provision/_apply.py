@@ -218,7 +218,7 @@ def _publish(
     plan: Plan, target: Target, downloads: list[Download], outcome: Outcome, report: Reporter
 ) -> None:
     received = {d.file.etag: d.partial.path for d in downloads if d.partial is not None}
-    flush([d.partial.path for d in downloads if d.partial and not d.durable], target.workspace)
+    flush([d.partial.path for d in downloads if d.partial and not d.durable])
     placed: dict[str, FileEntry] = {}
     for file in sorted(plan.files, key=_order):
         entry = file.entry

@@ -13,7 +13,7 @@ from holdfast.config import Settings
 from holdfast.errors import HoldfastError, HubUnavailable, NotHere, NoUsableHome, StorageFailed
 from holdfast.events import Notice, Reporter, silent
 from holdfast.hub import Downloader, HubClient
-from holdfast.places import Modes, SearchPath, hold, probe, surroundings
+from holdfast.places import Modes, SearchPath, free_space, hold, surroundings
 from holdfast.provision._apply import apply, check, storage_errors
 from holdfast.provision._plan import Plan
 from holdfast.provision._resolve import Local, Resolved, Wanted, resolve
@@ -174,8 +174,7 @@ class Provisioner:
                 plan, left = site.plan(wanted, resolved, entries)
                 if not plan.done:
                     # Others may have filled the disk while we waited for our turn.
-                    now = probe(site.probe.folder, self.modes)
-                    check(plan, now.free_bytes, now.free_inodes, now.folder)
+                    check(plan, *free_space(target.lock_path.parent), site.probe.folder)
                 downloader = self._downloader(wanted, plan)
                 everything = resolved.entries if resolved.complete_listing else []
                 outcome = apply(

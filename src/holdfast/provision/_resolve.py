@@ -168,10 +168,8 @@ def resolve(
         settings.metadata_timeout_s if known is None else settings.warm_timeout_s
     )
     try:
-        commit = ref.revision
-        if not ref.pinned:
-            commit = client().describe(ref, limit_s=_left(deadline))
-        listed = local.listing(commit)
+        commit, told = client().describe(ref, limit_s=_left(deadline))
+        listed = local.listing(commit) or told
         if listed is None:
             pinned = RevisionRef(ref.repo, commit)
             listed = client().tree(pinned, limit_s=_left(deadline))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +127,8 @@ def verify(
     Raises:
         NotHere: something named is not stored here at all.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     started = time.monotonic()
     found = list(_stored(provisioner, refs, local_dir))
     files = [(item, entry) for item in found for entry in item.expected]

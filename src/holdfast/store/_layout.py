@@ -194,12 +194,20 @@ class RepoFolder:
         """Return what is known of a revision's files: its listing, or what was asked for of it."""
         return self.listing(commit) or self.requested(commit)[0] or self.derived_listing(commit)
 
-    def places_of(self, digest: Digest) -> Iterator[Path]:
-        """Yield the paths of every snapshot file that should have this content."""
+    def places_of(self, digest: Digest) -> list[Path]:
+        """Return the paths of every snapshot file that should have this content."""
+        return self._places.get(digest, [])
+
+    @cached_property
+    def _places(self) -> dict[Digest, list[Path]]:
+        # As of the first time it is asked for; what is placed later is known to whoever places it.
+        found: dict[Digest, list[Path]] = {}
         for commit in self.commits():
+            root = self.snapshot(commit)
             for entry in self.entries(commit):
-                if entry.digest == digest:
-                    yield self.snapshot(commit).joinpath(*entry.path.split("/"))
+                path = root.joinpath(*entry.path.split("/"))
+                found.setdefault(entry.digest, []).append(path)
+        return found
 
     def requested(self, commit: str) -> tuple[list[FileEntry], bool]:
         """Return the files that were asked for at a commit, and whether by the commit's own name.

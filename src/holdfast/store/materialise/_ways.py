@@ -1,7 +1,7 @@
 """The ways in which bytes that are here already come to be at another path too.
 
-Each way makes the new name beside the target and renames it over, so that the target is old or
-new and never half. Each looks at what it made: some systems report success and make nothing.
+The target is old or new and never half: what is written is made beside it and renamed over. Each
+way looks at what it made, because some systems report success and make nothing.
 """
 
 from __future__ import annotations
@@ -47,22 +47,29 @@ def is_refusal(error: OSError) -> bool:
 def symlink(source: Path, target: Path, modes: Modes) -> None:
     """Make ``target`` a symbolic link: relative within one hub cache, else absolute."""
     del modes
-    with _beside(target) as temporary:
-        text = str(source)
-        if _share_a_hub(source, target):
-            text = os.path.relpath(source, target.parent)
-        os.symlink(text, temporary)
-        if not temporary.is_symlink() or not temporary.exists():
+    text = str(source)
+    if _share_a_hub(source, target):
+        text = os.path.relpath(source, target.parent)
+
+    def make(path: Path) -> None:
+        os.symlink(text, path)
+        if not path.is_symlink() or not path.exists():
             raise OSError(errno.ENOTSUP, "a symbolic link was reported as made and is not there")
+
+    _at_once(target, make)
 
 
 def hardlink(source: Path, target: Path, modes: Modes) -> None:
     """Make ``target`` another name of the same file."""
     del modes
-    with _beside(target) as temporary:
-        os.link(os.path.realpath(source), temporary)
-        if not temporary.samefile(source):
+    original = os.path.realpath(source)
+
+    def make(path: Path) -> None:
+        os.link(original, path)
+        if not path.samefile(original):
             raise OSError(errno.ENOTSUP, "a hard link was reported as made and is not there")
+
+    _at_once(target, make)
 
 
 def reflink(source: Path, target: Path, modes: Modes) -> None:
@@ -126,6 +133,15 @@ def materialise(source: Path, target: Path, ways: tuple[Strategy, ...], modes: M
         why="; ".join(refusals) or "no way is left",
         hint="holdfast doctor",
     )
+
+
+def _at_once(target: Path, make: Callable[[Path], None]) -> None:
+    # A link is whole from its birth, so only where the name is taken the way around is needed.
+    try:
+        make(target)
+    except FileExistsError:
+        with _beside(target) as temporary:
+            make(temporary)
 
 
 @contextlib.contextmanager
