@@ -79,7 +79,9 @@ location = "{url}" {{
   alias {file};
 }}
 """
-_DESCRIBED = 'location /described/ {{ internal; default_type application/json; alias {folder}/; }}\n'
+_DESCRIBED = (
+    "location /described/ {{ internal; default_type application/json; alias {folder}/; }}\n"
+)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.core import Shop, User, opened_shop
 from tests.support.deny import unavailable
 from tests.support.filesystems import KINDS
 from tests.support.powercut import PowerCutDisk, power_cut_disk
@@ -40,3 +42,33 @@ def seccomp() -> None:
     reason = unavailable()
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def open_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A hub in a process of its own, shared by all tests; use ``shop``."""
+    with opened_shop(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop(open_shop: Shop) -> Iterator[Shop]:
+    """The hub without faults and with an empty log."""
+    open_shop.reset()
+    yield open_shop
+    open_shop.reset()
+
+
+@pytest.fixture
+def user(shop: Shop, tmp_path: Path) -> User:
+    """Somebody with an empty model home, an empty home folder, and nothing in the environment."""
+    folder = tmp_path / "user"
+    folder.mkdir()
+    env = {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "HOME": str(folder),
+        "PWD": str(folder),
+        "TMPDIR": str(folder),
+    }
+    return User(tmp_path / "home", shop.url, env)

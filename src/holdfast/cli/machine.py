@@ -104,7 +104,7 @@ def _doctor(args: argparse.Namespace, context: Context) -> int:
 
 
 def _completion(args: argparse.Namespace, context: Context) -> int:
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    context.result(argcomplete.shellcode(["holdfast"], shell=args.shell))
+    context.result(shellcode(["holdfast"], shell=args.shell))
     return 0

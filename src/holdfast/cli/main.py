@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from holdfast._version import __version__
 from holdfast.cli import apps, machine, models
@@ -38,10 +39,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(parser, suppress=False)
     common = argparse.ArgumentParser(add_help=False)
     _add_common(common, suppress=True)
+
+    class Command(argparse.ArgumentParser):
+        """A command's parser: it takes what every command takes."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**{**options, "parents": [common]})
+
     commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True,
-        parser_class=lambda **kw: argparse.ArgumentParser(**{**kw, "parents": [common]}),
-    )  # fmt: skip
+        title="commands", metavar="COMMAND", required=True, parser_class=Command
+    )
     models.add_commands(commands)
     machine.add_commands(commands)
     apps.add_commands(commands)

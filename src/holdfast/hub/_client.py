@@ -47,9 +47,7 @@ class HubClient:
             env=env,
         )
 
-    def describe(
-        self, ref: RevisionRef, *, limit_s: float
-    ) -> tuple[str, list[FileEntry] | None]:
+    def describe(self, ref: RevisionRef, *, limit_s: float) -> tuple[str, list[FileEntry] | None]:
         """Return the commit that a revision is now, and its files if they were told along.
 
         Raises:

@@ -341,7 +341,7 @@ class Downloader:
             return
         if not partial.inherited:
             self._mismatch(download, actual, download.file.digest.hex)
-        # Wrong bytes, from an earlier process (never trusted) or the line: once more from the start.
+        # Wrong bytes, from an earlier process (never trusted) or the line: all of it once more.
         partial.restart()
         download._whole_by = None
         download._left = len(partial.starts)

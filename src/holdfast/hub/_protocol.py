@@ -175,7 +175,7 @@ def parse_content_range(text: str | None) -> ContentRange | None:
 
 
 def parse_retry_after(text: str | None, now: float) -> float | None:
-    """Return the seconds a server asks to wait, from a number or a date; ``now`` is epoch seconds."""
+    """Return the seconds a server asks to wait: a number, or a date (``now`` is epoch seconds)."""
     if not text:
         return None
     try:

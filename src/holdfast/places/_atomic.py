@@ -31,6 +31,7 @@ __all__ = [
     "owner_of",
     "released_name",
     "replace",
+    "short_stem",
     "sync_folder",
     "sync_folders",
     "temporary_name",
@@ -80,6 +81,11 @@ class Owner:
         if self.host == host_id():
             return not process_alive(self.pid, self.birth)
         return age_s > FOREIGN_ORPHAN_AGE_S
+
+
+def short_stem(path: Path) -> str:
+    """Return the beginning of a path's name, so that a temporary name made of it always fits."""
+    return path.name[:16]
 
 
 def temporary_name(stem: str) -> str:
@@ -197,7 +203,7 @@ def write_file(path: Path, content: bytes, modes: Modes) -> None:
     Raises:
         OSError: the file system refused; nothing of the new content is visible then.
     """
-    temporary = path.with_name(temporary_name(path.name[:60]))
+    temporary = path.with_name(temporary_name(short_stem(path)))
     descriptor = open_new(temporary, modes)
     try:
         try:

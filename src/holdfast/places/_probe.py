@@ -246,9 +246,9 @@ class _Findings:
 
     def _symlink(self, first: Path) -> None:
         link = self.work / "symlink"
-        os.symlink("first", link)
+        os.symlink(first.name, link)
         # Some systems report success and make nothing, so what counts is what is there afterwards.
-        if os.readlink(link) != "first" or link.read_bytes() != _CONTENT:
+        if os.readlink(link) != first.name or link.read_bytes() != _CONTENT:
             raise OSError(errno.EIO, "reported as made, but it is not there")
 
     def _hardlink(self, first: Path) -> None:

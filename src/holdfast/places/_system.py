@@ -145,30 +145,30 @@ def process_birth(pid: int) -> str:
     return format(int(fields[19]), "x")  # field 22 of proc(5): start time in clock ticks
 
 
-def process_alive(pid: int, birth: str) -> bool:
-    """Return whether the process that had this id at that time still runs on this host."""
-    if sys.platform == "win32":
-        return _windows_process_alive(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is someone else's, and alive
-    now = process_birth(pid)
-    return now == "" or birth in ("", "0", now)
+if sys.platform == "win32":
 
+    def process_alive(pid: int, birth: str) -> bool:
+        """Return whether a process with this id runs; Windows does not tell its birth cheaply."""
+        del birth
+        query_limited, still_active, access_denied = 0x1000, 259, 5
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = kernel.OpenProcess(query_limited, False, pid)
+        if not handle:
+            return ctypes.get_last_error() == access_denied
+        code = ctypes.c_ulong()
+        kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+        kernel.CloseHandle(handle)
+        return code.value == still_active
 
-def _windows_process_alive(pid: int) -> bool:
-    if sys.platform != "win32":
-        raise AssertionError
-    query_limited = 0x1000
-    still_active = 259
-    kernel = ctypes.windll.kernel32
-    handle = kernel.OpenProcess(query_limited, False, pid)
-    if not handle:
-        return bool(ctypes.get_last_error() == 5)  # access denied: it is there
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return code.value == still_active
+else:
+
+    def process_alive(pid: int, birth: str) -> bool:
+        """Return whether the process that had this id at that time still runs on this host."""
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # it is someone else's, and alive
+        now = process_birth(pid)
+        return now == "" or birth in ("", "0", now)

@@ -78,6 +78,4 @@ def _row(repo: RepoFolder, commit: str, refs: tuple[str, ...]) -> StoredModel:
             continue  # not here: it counts as missing
         if size == entry.size:
             sizes.append(size)
-    return StoredModel(
-        str(repo.repo), commit, refs, root, len(expected), len(sizes), sum(sizes)
-    )
+    return StoredModel(str(repo.repo), commit, refs, root, len(expected), len(sizes), sum(sizes))

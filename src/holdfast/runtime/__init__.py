@@ -4,24 +4,24 @@ The runtime is handed folders and never learns how they arrived.
 """
 
 from holdfast.runtime._hardware import Machine, Needs, process_memory_mb, this_machine
-from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
-from holdfast.runtime._supervisor import (
-    Backoff,
+from holdfast.runtime._spec import (
     Engine,
+    ModelFailed,
     ModelInUse,
     ModelNotReady,
     ModelSpec,
     Provided,
-    Supervisor,
     UnknownModel,
-    retry_after_s,
 )
+from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
+from holdfast.runtime._supervisor import Backoff, Supervisor, retry_after_s
 
 __all__ = [
     "Backoff",
     "Engine",
     "ErrorInfo",
     "Machine",
+    "ModelFailed",
     "ModelInUse",
     "ModelNotReady",
     "ModelSpec",

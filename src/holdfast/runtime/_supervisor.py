@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
-from holdfast.events import Event, Reporter
-from holdfast.runtime._hardware import Needs, process_memory_mb, this_machine
+from holdfast.events import Event, Notice
+from holdfast.runtime._hardware import process_memory_mb, this_machine
+from holdfast.runtime._spec import (
+    Engine,
+    ModelFailed,
+    ModelInUse,
+    ModelNotReady,
+    ModelSpec,
+    UnknownModel,
+)
 from holdfast.runtime._states import (
     ErrorInfo,
     ModelState,
@@ -24,89 +32,13 @@ from holdfast.runtime._states import (
     transfer_of,
 )
 
-__all__ = [
-    "Backoff",
-    "Engine",
-    "ModelInUse",
-    "ModelNotReady",
-    "ModelSpec",
-    "Provided",
-    "Supervisor",
-    "UnknownModel",
-]
+__all__ = ["Backoff", "Supervisor", "retry_after_s"]
 
 _log = logging.getLogger(__name__)
 _JOIN_S = 5.0
 _SOON_S = 1.0
 # No later attempt can end otherwise while the process lives.
 _FINAL = (ConfigInvalid, MissingExtra)
-
-
-class ModelNotReady(HoldfastError):
-    """A model that cannot answer yet. ``facts["retry_after_s"]`` says when to ask again."""
-
-    code = "model-not-ready"
-    exit_code = 10
-    http_status = 503
-
-
-class ModelInUse(HoldfastError):
-    """A model that cannot be unloaded because it is answering."""
-
-    code = "model-in-use"
-    exit_code = 10
-    http_status = 409
-
-
-class UnknownModel(HoldfastError):
-    """A name that is no configured model's."""
-
-    code = "unknown-model"
-    exit_code = 2
-    http_status = 404
-
-
-class Engine(Protocol):
-    """A loaded model, whatever it does."""
-
-    def close(self) -> None:
-        """Give its memory back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provided:
-    """A model on disk: its folder, and the commit it holds."""
-
-    folder: Path
-    revision: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """A configured model: what it is and how it comes about.
-
-    Attributes:
-        id: its name here.
-        task: what it does, such as ``voice-activity-detection``.
-        provide: brings it to disk and returns where it is; reports how far it has come.
-        load: makes an engine of the folder on a device.
-        verify: checks the folder's files against their digests; raises when one is wrong.
-        convert: makes the form that ``load`` wants, and returns its folder.
-        preload: whether it is loaded at start and counts for readiness.
-    """
-
-    id: str
-    task: str
-    repository: str
-    revision: str
-    licence: str
-    provide: Callable[[Reporter], Provided]
-    load: Callable[[Path, str], Engine]
-    verify: Callable[[Provided, Reporter], None] | None = None
-    convert: Callable[[Path], Path] | None = None
-    device: str = "cpu"
-    needs: Needs = field(default_factory=Needs)
-    preload: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +54,8 @@ class Backoff:
         return pause * (0.875 + 0.25 * chance)
 
 
-class _CalledOffError(Exception):
-    """The work was no longer wanted."""
+class _CalledOff(BaseException):
+    """The work is no longer wanted. Not an Exception: nothing on the way may take it for one."""
 
 
 class _Slot:
@@ -138,8 +70,9 @@ class _Slot:
         self.users = 0
         self.transfer: Transfer | None = None
         self.error: ErrorInfo | None = None
+        self.failure: Exception | None = None
         self.failures = 0
-        self.next_try: float | None = None
+        self.next_try = 0.0  # by the monotonic clock; infinity: not by itself
         self.memory_mb: float | None = None
         self.load_s: float | None = None
 
@@ -199,6 +132,24 @@ class Supervisor:
                 if slot.spec.preload and slot.state is not ModelState.READY
             ]
 
+    def failure(self) -> HoldfastError | None:
+        """Return why the first preloaded model that failed did so; None while none has."""
+        with self._changed:
+            failed = (slot for slot in self._slots.values() if slot.spec.preload and slot.failure)
+            slot = next(failed, None)
+        failure = slot.failure if slot is not None else None
+        if slot is None or failure is None:
+            return None
+        if isinstance(failure, HoldfastError):
+            return failure
+        wrapped = ModelFailed(
+            f"{slot.spec.id} cannot be loaded",
+            why=f"{type(failure).__name__}: {failure}",
+            hint="holdfast --verbose shows where it happened",
+        )
+        wrapped.__cause__ = failure
+        return wrapped
+
     def wait_ready(self, timeout_s: float) -> bool:
         """Wait until every preloaded model is ready; return whether that came true in time."""
         with self._changed:
@@ -241,7 +192,7 @@ class Supervisor:
         with self._changed:
             slot = self._slot(model)
             slot.wanted = True
-            slot.next_try = None
+            slot.next_try = 0.0
             self._changed.notify_all()
             return self._status(slot)
 
@@ -280,8 +231,9 @@ class Supervisor:
             ) from None
 
     def _status(self, slot: _Slot) -> ModelStatus:
-        spec, next_try = slot.spec, slot.next_try
-        left = None if next_try is None else max(next_try - time.monotonic(), 0.0)
+        spec = slot.spec
+        waiting = slot.state is ModelState.FAILED and math.isfinite(slot.next_try)
+        left = max(slot.next_try - time.monotonic(), 0.0) if waiting else None
         return ModelStatus(
             id=spec.id,
             task=spec.task,
@@ -302,28 +254,19 @@ class Supervisor:
         """Work on one model until the supervisor closes."""
         while True:
             with self._changed:
-                while not self._closed and not self._due(slot):
-                    left = None if slot.next_try is None else slot.next_try - time.monotonic()
-                    self._changed.wait(left if slot.wanted and left is not None else None)
+                while not self._closed and (pause := _pause_before(slot)) != 0:
+                    self._changed.wait(pause)
                 if self._closed:
                     return
                 self._move(slot, ModelState.FETCHING)
                 slot.transfer = None
             try:
                 self._bring_up(slot)
-            except _CalledOffError:
+            except _CalledOff:
                 with self._changed:
                     self._move(slot, ModelState.IDLE)
-            except Exception as error:
-                # Whatever a model's code raises is its failure, not the service's.
+            except Exception as error:  # noqa: BLE001 - it is the model's failure, not the service's
                 self._failed(slot, error)
-
-    def _due(self, slot: _Slot) -> bool:
-        if not slot.wanted or slot.state is ModelState.READY:
-            return False
-        if slot.error is not None and not slot.error.retry and slot.state is ModelState.FAILED:
-            return slot.next_try is None and slot.failures == 0
-        return slot.next_try is None or slot.next_try <= time.monotonic()
 
     def _bring_up(self, slot: _Slot) -> None:
         spec = slot.spec
@@ -332,6 +275,9 @@ class Supervisor:
             with self._changed:
                 self._check_wanted(slot)
                 slot.transfer = transfer_of(event, slot.transfer)
+            if isinstance(event, Notice):
+                level = logging.WARNING if event.level == "warning" else logging.INFO
+                _log.log(level, "%s: %s", spec.id, event.message)
 
         provided = spec.provide(report)
         with self._changed:
@@ -348,17 +294,18 @@ class Supervisor:
         engine = spec.load(folder, spec.device)
         seconds, after = time.monotonic() - started, process_memory_mb()
         with self._changed:
-            if self._closed or not slot.wanted:
-                self._move(slot, ModelState.IDLE)
-            else:
-                self._move(slot, ModelState.READY)
-                slot.engine, engine = engine, _NoEngine()
+            kept = slot.wanted and not self._closed
+            if kept:
+                slot.engine = engine
                 slot.load_s = round(seconds, 3)
                 if before is not None and after is not None:
                     slot.memory_mb = round(max(after - before, 0.0), 1)
-                slot.error, slot.failures, slot.next_try = None, 0, None
-                _log.info("%s is ready: loaded from %s in %.2f s", spec.id, folder, seconds)
-        engine.close()
+                slot.error, slot.failure, slot.failures = None, None, 0
+            self._move(slot, ModelState.READY if kept else ModelState.IDLE)
+        if kept:
+            _log.info("%s is ready: loaded from %s in %.2f s", spec.id, folder, seconds)
+        else:
+            _close(spec.id, engine)
 
     def _step(self, slot: _Slot, state: ModelState) -> None:
         with self._changed:
@@ -367,7 +314,7 @@ class Supervisor:
 
     def _check_wanted(self, slot: _Slot) -> None:
         if self._closed or not slot.wanted:
-            raise _CalledOffError
+            raise _CalledOff
 
     def _move(self, slot: _Slot, state: ModelState) -> None:
         slot.state = check_move(slot.state, state)
@@ -377,18 +324,20 @@ class Supervisor:
         with self._changed:
             slot.failures += 1
             retry = not isinstance(error, _FINAL)
-            slot.error = ErrorInfo.of(error, retry=retry)
+            slot.error, slot.failure = ErrorInfo.of(error, retry=retry), error
             pause = self._backoff.after(slot.failures, random.random())  # noqa: S311 - a pause
-            slot.next_try = time.monotonic() + pause if retry else None
+            slot.next_try = time.monotonic() + pause if retry else math.inf
             self._move(slot, ModelState.FAILED)
         ours = isinstance(error, HoldfastError)
         then = f"trying again in {pause:.0f} s" if retry else "not tried again"
         _log.warning("%s failed (%s): %s", slot.spec.id, then, error, exc_info=not ours)
 
 
-class _NoEngine:
-    def close(self) -> None:
-        """Nothing to give back."""
+def _pause_before(slot: _Slot) -> float | None:
+    """Return the seconds until there is something to do, None for until something changes."""
+    if not slot.wanted or slot.state is ModelState.READY or math.isinf(slot.next_try):
+        return None
+    return max(slot.next_try - time.monotonic(), 0.0)
 
 
 def _close(model: str, engine: Engine | None) -> None:
@@ -396,8 +345,7 @@ def _close(model: str, engine: Engine | None) -> None:
         return
     try:
         engine.close()
-    except Exception:
-        # One engine that cannot be closed must not keep the others open.
+    except Exception:  # noqa: BLE001 - one that cannot be closed must not keep the others open
         _log.exception("%s could not be closed", model)
 
 
@@ -420,4 +368,4 @@ def retry_after_s(statuses: Sequence[ModelStatus]) -> int:
         waits.append(status.next_try_s or 0.0)
         if status.progress is not None:
             waits.append(status.progress.seconds_left or 0.0)
-    return min(max(round(max(waits)), 1), 60)
+    return min(math.ceil(max(waits)), 60)

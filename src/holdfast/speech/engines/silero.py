@@ -78,7 +78,7 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
 class SileroEngine:
     """A loaded model; see `holdfast.speech.VoiceActivityEngine`."""
 
-    def __init__(self, session: Any) -> None:  # noqa: ANN401 - onnxruntime has no types
+    def __init__(self, session: Any) -> None:
         inputs = {item.name for item in session.get_inputs()}
         self._sequence = inputs == {"input", "h", "c"}
         if not self._sequence and not {"input", "state"} <= inputs <= {"input", "state", "sr"}:

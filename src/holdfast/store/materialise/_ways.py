@@ -23,6 +23,7 @@ from holdfast.places import (
     make_folder,
     open_new,
     replace,
+    short_stem,
     temporary_name,
 )
 
@@ -54,6 +55,7 @@ def symlink(source: Path, target: Path, modes: Modes) -> None:
     def make(path: Path) -> None:
         os.symlink(text, path)
         if not path.is_symlink() or not path.exists():
+            path.unlink(missing_ok=True)
             raise OSError(errno.ENOTSUP, "a symbolic link was reported as made and is not there")
 
     _at_once(target, make)
@@ -146,7 +148,7 @@ def _at_once(target: Path, make: Callable[[Path], None]) -> None:
 
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    temporary = target.with_name(temporary_name(target.name[:60]))
+    temporary = target.with_name(temporary_name(short_stem(target)))
     try:
         yield temporary
         replace(temporary, target)

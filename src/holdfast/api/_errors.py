@@ -1,0 +1,99 @@
+"""Every error in one shape: ``{"error": {"message", "type", "param", "code"}}``."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from holdfast.errors import HoldfastError
+
+__all__ = ["error_body", "error_response", "install_error_handlers"]
+
+_log = logging.getLogger(__name__)
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    429: "rate_limit_error",
+}
+_GONE = 499  # what proxies log for a client that left; nobody receives it
+
+
+def error_body(status: int, message: str, code: str, param: str | None = None) -> dict[str, Any]:
+    """Return the body of an answer with this status."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(error: HoldfastError) -> JSONResponse:
+    """Return the answer to a request that ended with ``error``."""
+    status = error.http_status
+    headers = {}
+    if "retry_after_s" in error.facts:
+        headers["Retry-After"] = str(error.facts["retry_after_s"])
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = error_body(status, str(error), error.code, error.facts.get("param"))
+    return JSONResponse(body, status, headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make ``app`` answer every error in the one shape."""
+    app.add_exception_handler(HoldfastError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HoldfastError)
+    # Not being ready is said to every client that polls; it is no news in the log.
+    level = logging.WARNING if error.http_status == 500 else logging.INFO
+    _log.log(level, "%s %s: %s", request.method, request.url.path, error)
+    return error_response(error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    try:
+        phrase = HTTPStatus(error.status_code).phrase
+    except ValueError:
+        phrase = "error"
+    code = phrase.lower().replace(" ", "-")
+    message = f"{request.method} {request.url.path}: {error.detail or phrase}"
+    body = error_body(error.status_code, message, code)
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    # Where a value stood: ("body", "options", "threshold") is options.threshold of the body.
+    places = [".".join(map(str, problem["loc"][1:])) for problem in problems]
+    message = "; ".join(
+        f"{place or 'the request'}: {problem['msg']}"
+        for place, problem in zip(places, problems, strict=True)
+    )
+    param = places[0] if len(places) == 1 and places[0] else None
+    return JSONResponse(error_body(422, message, "request-invalid", param), 422)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    del error
+    _log.info("%s %s: the client left", request.method, request.url.path)
+    return Response(status_code=_GONE)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # The server logs the traceback; what it says is not for strangers.
+    del request, error
+    body = error_body(500, "the server failed; its log says where", "internal-error")
+    return JSONResponse(body, 500)

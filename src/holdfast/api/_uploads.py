@@ -1,0 +1,106 @@
+"""Receiving a form with a file: counted while it streams, on disk beyond a megabyte."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from holdfast.errors import HoldfastError
+
+__all__ = ["UnsupportedContent", "Upload", "UploadInvalid", "UploadTooLarge", "received_upload"]
+
+_MOST_FIELDS = 32
+
+
+class UploadTooLarge(HoldfastError):
+    """A request with more bytes than are taken."""
+
+    code = "upload-too-large"
+    http_status = 413
+
+
+class UnsupportedContent(HoldfastError):
+    """A request whose body is not in the form that the route takes."""
+
+    code = "unsupported-content"
+    http_status = 415
+
+
+class UploadInvalid(HoldfastError):
+    """A form that is broken, or lacks its file."""
+
+    code = "upload-invalid"
+    http_status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A received file, seekable, and the form's other fields."""
+
+    file: BinaryIO
+    filename: str
+    fields: dict[str, str]
+
+
+@contextlib.asynccontextmanager
+async def received_upload(request: Request, limit_bytes: int) -> AsyncIterator[Upload]:
+    """Receive the multipart form of ``request``; its file is gone when the block ends.
+
+    Raises:
+        UnsupportedContent: the body is not multipart/form-data.
+        UploadTooLarge: it has more than ``limit_bytes``; the rest is not kept.
+        UploadInvalid: it is no well-formed form, or has no part ``file``.
+        ClientDisconnect: the client left in the middle.
+    """
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise UnsupportedContent(
+            "the body must be multipart/form-data",
+            why=f"its content type is {kind!r}" if kind else "it has no content type",
+            hint="curl -F file=@RECORDING ...",
+        )
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:18]) > limit_bytes:
+        raise _too_large(limit_bytes)
+    stream = _counted(request, limit_bytes)
+    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=_MOST_FIELDS)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise UploadInvalid("the form cannot be read", why=error.message) from error
+    finally:
+        await stream.aclose()
+    try:
+        yield _upload_of(form)
+    finally:
+        await form.close()
+
+
+async def _counted(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+    received = 0
+    async for block in request.stream():
+        received += len(block)
+        if received > limit_bytes:
+            raise _too_large(limit_bytes)
+        yield block
+
+
+def _upload_of(form: FormData) -> Upload:
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise UploadInvalid(
+            "the form has no file",
+            why="a part named 'file' with a filename is wanted",
+            param="file",
+        )
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    return Upload(file.file, file.filename or "", fields)
+
+
+def _too_large(limit_bytes: int) -> UploadTooLarge:
+    shown = f"{limit_bytes / 1_000_000:.0f} MB" if limit_bytes >= 1_000_000 else f"{limit_bytes} B"
+    return UploadTooLarge(f"a request may have at most {shown}", limit_bytes=limit_bytes)

@@ -1,0 +1,46 @@
+"""The application factory."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from holdfast._version import __version__
+from holdfast.api import RequireKey, install_error_handlers, service_routes, speech_routes
+from holdfast.server._settings import ServerSettings
+from holdfast.wiring import Services
+
+__all__ = ["create_app"]
+
+
+def create_app(services: Services, settings: ServerSettings | None = None) -> FastAPI:
+    """Return the application over ``services``.
+
+    It owns their supervisor: loading begins, in the background, when the application starts, and
+    the engines are closed when it ends.
+    """
+    settings = settings or ServerSettings()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        services.supervisor.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(services.supervisor.close)
+
+    app = FastAPI(
+        title="Holdfast",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from another machine
+        redoc_url=None,
+    )
+    install_error_handlers(app)
+    if settings.key is not None:
+        app.add_middleware(RequireKey, key=str(settings.key))
+    app.include_router(service_routes(services))
+    app.include_router(speech_routes(services, settings.upload_limit_bytes))
+    return app

@@ -1,0 +1,136 @@
+"""Running the application: beside a program, or as the program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from holdfast.errors import ConfigInvalid
+from holdfast.server._app import create_app
+from holdfast.server._settings import ServerSettings
+
+if TYPE_CHECKING:
+    from holdfast.wiring import Services
+
+__all__ = ["RunningServer", "running_server", "serve"]
+
+_START_WITHIN_S = 30.0
+_STOP_WITHIN_S = 10
+_POLL_S = 0.01
+# Windows delivers a signal only between two waits of the main thread.
+_SIGNAL_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that answers at ``url``, ready or not."""
+
+    url: str
+
+
+@contextlib.contextmanager
+def running_server(
+    services: Services, settings: ServerSettings | None = None
+) -> Iterator[RunningServer]:
+    """Serve from a thread of this process while the block runs.
+
+    Requests that are being answered at the block's end have ten seconds.
+
+    Raises:
+        ConfigInvalid: the address cannot be listened on.
+    """
+    settings = settings or ServerSettings(port=0)
+    listener = _listen(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(services, settings),
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_WITHIN_S,
+        )
+    )
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(server.serve([listener]))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that started it
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="holdfast-server", daemon=True)
+    thread.start()
+    try:
+        _await_start(server, thread, failures)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        yield RunningServer(f"http://{host}:{listener.getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        thread.join(_STOP_WITHIN_S + _START_WITHIN_S)
+        listener.close()
+
+
+def serve(
+    services: Services,
+    settings: ServerSettings,
+    on_start: Callable[[RunningServer], None] | None = None,
+) -> None:
+    """Serve until the process is told to end (SIGINT, SIGTERM). For a program's main thread.
+
+    ``on_start`` is called once the port answers, which is before the models are ready.
+
+    Raises:
+        ConfigInvalid: the address cannot be listened on.
+    """
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with running_server(services, settings) as server:
+            if on_start is not None:
+                on_start(server)
+            while not ended.wait(_SIGNAL_POLL_S):
+                pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        raise ConfigInvalid(
+            f"cannot listen on {settings.host}:{settings.port}",
+            why=getattr(error, "strerror", None) or str(error),
+            hint="choose another --port, or 0 for any free one",
+        ) from error
+
+
+def _await_start(
+    server: uvicorn.Server, thread: threading.Thread, failures: list[BaseException]
+) -> None:
+    deadline = time.monotonic() + _START_WITHIN_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            cause = failures[0] if failures else None
+            raise ConfigInvalid(
+                "the server did not start",
+                why=str(cause or "its log says why"),
+                hint="holdfast doctor",
+            ) from cause
+        time.sleep(_POLL_S)

@@ -1,0 +1,234 @@
+"""Where objects are put together from settings; nothing else knows how they are made.
+
+The starter set is what works without any hub: models that travel inside installed packages. They
+are served by a hub of our own for as long as bringing them takes, so that they go the same way as
+every other model: planned, downloaded, verified, published in a home.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.config import Settings
+from holdfast.errors import CorruptFiles, MissingExtra, NotHere, StorageFailed
+from holdfast.events import Event, Reporter
+from holdfast.refs import RepoRef, RevisionRef
+from holdfast.runtime import Backoff, ModelSpec, Needs, Provided, Supervisor
+from holdfast.speech.engines._notices import LICENCE, README
+from holdfast.speech.engines.silero import MODEL_FILE, load_silero
+
+if TYPE_CHECKING:
+    from holdfast.media import AudioSource, RawAudio
+    from holdfast.mirror import Repositories
+    from holdfast.speech import Segment, VadOptions
+
+__all__ = [
+    "VAD_MODEL",
+    "Provide",
+    "Services",
+    "Verify",
+    "VoiceActivity",
+    "provide_starter",
+    "starter_models",
+    "starter_repositories",
+    "starter_services",
+    "verify_stored",
+]
+
+Provide = Callable[[RevisionRef, Reporter], Provided]
+Verify = Callable[[RevisionRef, Reporter], None]
+
+VAD_MODEL = "silero-vad"
+_VAD_REPO = RepoRef("holdfast/silero-vad")
+_VAD_NEEDS = Needs(memory_mb=100)
+_PACKAGE = "faster-whisper"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceActivity:
+    """Finds speech with whatever engine the supervisor has loaded under ``model``."""
+
+    supervisor: Supervisor
+    model: str = VAD_MODEL
+
+    def detect(
+        self, source: AudioSource, options: VadOptions | None = None, raw: RawAudio | None = None
+    ) -> list[Segment]:
+        """Return the segments of speech in a recording.
+
+        Raises:
+            ModelNotReady: the model is not loaded.
+            MediaError: the recording cannot be used.
+        """
+        from holdfast.media import audio_blocks
+        from holdfast.speech import detect_speech
+
+        with self.supervisor.use(self.model) as engine:
+            return detect_speech(engine, audio_blocks(source, raw=raw), options)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the server's routes use. Whoever made it starts and closes the supervisor."""
+
+    supervisor: Supervisor
+    voice_activity: VoiceActivity
+
+
+def starter_services(
+    provide: Provide, verify: Verify | None = None, *, backoff: Backoff | None = None
+) -> Services:
+    """Put the starter set together; nothing is started yet.
+
+    Args:
+        provide: brings a revision to disk, such as `provide_starter` returns.
+        verify: checks what is on disk; raises when a file is wrong.
+        backoff: pauses between attempts.
+    """
+    supervisor = Supervisor(starter_models(provide, verify), backoff=backoff)
+    return Services(supervisor, VoiceActivity(supervisor))
+
+
+def starter_models(provide: Provide, verify: Verify | None = None) -> Sequence[ModelSpec]:
+    """Return the models of the starter set."""
+    ref = RevisionRef(_VAD_REPO)
+
+    def check(provided: Provided, report: Reporter) -> None:
+        if verify is not None:
+            verify(RevisionRef(ref.repo, provided.revision), report)
+
+    return [
+        ModelSpec(
+            id=VAD_MODEL,
+            task="voice-activity-detection",
+            repository=str(ref.repo),
+            revision=ref.revision,
+            licence="MIT",
+            provide=lambda report: provide(ref, report),
+            verify=check,
+            load=load_silero,
+            needs=_VAD_NEEDS,
+        )
+    ]
+
+
+def provide_starter(
+    settings: Settings, env: Mapping[str, str], also: Reporter | None = None
+) -> Provide:
+    """Return what brings the starter set's models to the home that ``settings`` mean.
+
+    What is complete there is used without a request. Otherwise a hub on loopback serves the
+    package's copy until it has been brought.
+
+    Args:
+        settings: as for any other model; the endpoint does not matter.
+        env: the environment's variables.
+        also: told everything that happens, besides the runtime.
+    """
+
+    def provide(ref: RevisionRef, report: Reporter) -> Provided:
+        from holdfast.provision import Provisioner, Wanted
+
+        def both(event: Event) -> None:
+            report(event)
+            if also is not None:
+                also(event)
+
+        def pull(chosen: Settings, wanted: RevisionRef) -> Provided:
+            pulled = Provisioner(chosen, env, both).pull(Wanted(wanted))
+            return Provided(pulled.path, pulled.commit)
+
+        with ExitStack() as stack:
+            repositories = starter_repositories(Path(stack.enter_context(_scratch())))
+            # The revision is known before anything is asked for: the files' own digest.
+            pinned = RevisionRef(ref.repo, repositories.at(ref.repo, ref.revision).id)
+            try:
+                return pull(replace(settings, offline=True), pinned)
+            except NotHere as error:
+                if settings.offline:
+                    raise NotHere(
+                        f"{pinned} is not complete here",
+                        why="only local files may be used (offline)",
+                        hint="once without --offline: it comes from this machine, over loopback",
+                    ) from error
+            from holdfast.mirror import running_hub
+
+            hub = stack.enter_context(running_hub(repositories))
+            return pull(replace(settings, endpoint=hub.url, token=None), pinned)
+
+    return provide
+
+
+def verify_stored(settings: Settings, env: Mapping[str, str]) -> Verify:
+    """Return what hashes every stored file of a revision; no network is used."""
+
+    def check(ref: RevisionRef, report: Reporter) -> None:
+        from holdfast.provision import Provisioner, verify
+
+        found = verify(Provisioner(settings, env, report), [ref])
+        if found.bad:
+            raise CorruptFiles(
+                f"{len(found.bad)} file(s) of {ref} are not what they should be",
+                why="; ".join(str(bad) for bad in found.bad),
+                hint=f"holdfast repair {ref}",
+            )
+
+    return check
+
+
+def starter_repositories(root: Path) -> Repositories:
+    """Lay the starter set out below ``root`` as repositories for a hub to serve.
+
+    The same package gives the same revision on every machine.
+
+    Raises:
+        MissingExtra: the packages that the models travel in, or the hub's, are not installed.
+    """
+    model, package = _packaged_silero()
+    try:
+        from holdfast.mirror import Repositories
+    except ImportError as error:
+        raise _missing("the starter set cannot be served", str(error.name), "starter") from error
+    folder = root / _VAD_REPO.id
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model, folder / MODEL_FILE)
+    about = README.format(model=model.name, package=package)
+    (folder / "README.md").write_bytes(about.encode())
+    (folder / "LICENSE").write_bytes(LICENCE.encode())
+    return Repositories(root)
+
+
+def _packaged_silero() -> tuple[Path, str]:
+    """Return Silero's file inside faster-whisper, without importing that, and the version."""
+    spec = importlib.util.find_spec("faster_whisper")
+    folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    # With several versions of the model the last name is the newest.
+    found = sorted(path for folder in folders for path in folder.glob("assets/silero_vad*.onnx"))
+    if not found:
+        raise _missing("Silero's voice activity model is not here", _PACKAGE, "speech")
+    return found[-1], f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}"
+
+
+def _missing(what: str, package: str, extra: str) -> MissingExtra:
+    return MissingExtra(
+        what, why=f"{package} is not installed", hint=f"pip install 'holdfast[{extra}]'"
+    )
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="holdfast-starter-")
+    except OSError as error:
+        raise StorageFailed(
+            "there is no temporary folder",
+            why=error.strerror or str(error),
+            hint="set TMPDIR to a folder that can be written",
+        ) from error
