@@ -99,6 +99,12 @@ class Settings:
         doc="Access token; else the standard token file (HF_TOKEN_PATH, HF_HOME/token, "
         "~/.cache/huggingface/token).",
     )  # fmt: skip
+    api_key: Secret | None = _setting(
+        None,
+        Secret,
+        "HOLDFAST_API_KEY",
+        doc="Key that clients of `holdfast up` must send; needed to listen beyond loopback.",
+    )  # fmt: skip
     offline: bool = _setting(
         False, _flag, "HOLDFAST_OFFLINE", "HF_HUB_OFFLINE",
         doc="Use only what is here: not one network call.",
@@ -161,7 +167,7 @@ def _read(variable: str, text: str, metadata: Mapping[str, Any]) -> Any:
     try:
         return metadata["parse"](text)
     except ValueError as error:
-        shown = "***" if "TOKEN" in variable else repr(text)
+        shown = "***" if metadata["parse"] is Secret else repr(text)
         raise ConfigInvalid(
             f"the setting {variable}={shown} cannot be used",
             why=str(error),

@@ -391,3 +391,19 @@ def test_a_private_repository_is_not_listed(tmp_path: Path) -> None:
     repositories.set_access(RepoRef("a/hidden"), Access(private=True))
     with running_hub(repositories) as hub:
         assert json.loads(ask(hub.url, "/").body)["repositories"] == ["a/open"]
+
+
+def test_small_answers_do_not_wait_for_acknowledgements(hub: FaultyHub) -> None:
+    target = urlsplit(hub.url)
+    connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=10)
+
+    def seconds_for(requests: int) -> float:
+        started = time.monotonic()
+        for _ in range(requests):
+            connection.request("GET", SMALL)
+            assert connection.getresponse().read() == PLAIN
+        return time.monotonic() - started
+
+    # With Nagle's algorithm each takes 40 ms: 1 s for all, however fast the machine is.
+    assert min(seconds_for(25) for _ in range(3)) < 0.9
+    connection.close()

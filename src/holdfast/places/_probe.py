@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
@@ -292,16 +293,24 @@ class _Findings:
 
 
 def can_hold(folder: Path, name: str) -> bool:
-    """Return whether a file of this name can be made in ``folder`` and is then listed as such."""
+    """Return whether a file of this name can be made in ``folder`` and is then listed as such.
+
+    Some systems show names in other case or in the other Unicode spelling; the name still opens.
+    """
     path = folder / name
     try:
         path.write_bytes(b"")
     except (OSError, ValueError):
         return False
     try:
-        return name in os.listdir(folder)  # noqa: PTH208 - names, not paths
+        shown = {_folded(other) for other in os.listdir(folder)}  # noqa: PTH208 - names, not paths
+        return _folded(name) in shown
     finally:
         path.unlink(missing_ok=True)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 class _LockTest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,25 +59,10 @@ def _collect(home: Home, *, old_revisions: bool, dry_run: bool, report: Reporter
 def _remove(repo: RepoFolder, item: Garbage, report: Reporter) -> bool:
     try:
         if item.kind == "old-revision":
-            _remove_revision(repo, item.path)
+            repo.remove_revision(item.path.name)
         else:
             item.path.unlink(missing_ok=True)
     except OSError as error:
         report(Notice("warning", f"{item.path} could not be removed: {describe_error(error)}"))
         return False
     return True
-
-
-def _remove_revision(repo: RepoFolder, root: Path) -> None:
-    # Renamed first, so that no reader ever sees a revision with some of its files gone.
-    grave = repo.own / f"removed-{root.name}"
-    repo.own.mkdir(exist_ok=True)
-    if grave.exists():
-        shutil.rmtree(grave)
-    root.rename(grave)
-    shutil.rmtree(grave)
-    for record in (
-        repo.folder / "trees" / f"{root.name}.json",
-        repo.own / "requests" / f"{root.name}.json",
-    ):
-        record.unlink(missing_ok=True)

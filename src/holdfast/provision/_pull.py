@@ -211,7 +211,8 @@ class Provisioner:
         for repo in local.repos:
             target = CacheTarget(repo, resolved.commit, (), self.modes)
             if target.root.is_dir() and _all_good(target, entries):
-                self._keep(wanted, resolved, repo, entries)
+                if repo.hub not in self.places.layers:
+                    self._keep(wanted, resolved, repo, entries)
                 return target
         return None
 
@@ -248,6 +249,7 @@ class Provisioner:
     def _record(self, wanted: Wanted, resolved: Resolved, target: Target) -> None:
         if isinstance(target, CacheTarget):
             target.repo.write_ref(wanted.ref.revision, resolved.commit, self.modes)
+            target.settle()
             return
         # Bytes in a folder of the user's choice can be found again from the home, if there is one.
         hubs = self.places.readable()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.events import Notice, Reporter
-from holdfast.places import Home, Modes, Probe, SearchPath, probe
+from holdfast.places import Home, Modes, Probe, SearchPath, probe, write_file
 from holdfast.provision._inventory import Inventory, resumable
 from holdfast.provision._plan import Plan, make_plan
 from holdfast.provision._resolve import Resolved, Wanted
@@ -95,4 +95,4 @@ def open_home(home: Home, report: Reporter) -> None:
     home.make()
     tag = home.hub / "CACHEDIR.TAG"
     if not tag.exists():
-        tag.write_bytes(CACHEDIR_TAG)
+        write_file(tag, CACHEDIR_TAG, home.modes)

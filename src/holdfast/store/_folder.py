@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -85,7 +86,7 @@ class FolderTarget:
             note = note.with_name(f"{note.name}.metadata")
             make_folder(note.parent, self.modes)
             text = f"{self.commit}\n{entry.etag}\n{time.time()}\n"
-            note.write_text(text, "utf-8")  # huggingface_hub's note; it is only ever a hint
+            _note(note, text, self.modes)
         self.seals.save(self.modes)
         if entries and read_listing(self._listing_path(self.commit)) is None:
             write_listing(self._listing_path(self.commit), entries, self.modes)
@@ -141,3 +142,10 @@ class FolderTarget:
             "files": {entry.path: entry_to_json(entry) for entry in (*before, *touched)},
         }
         write_file(self.records / "holdfast.json", json.dumps(content).encode(), self.modes)
+
+
+def _note(path: Path, text: str, modes: Modes) -> None:
+    # huggingface_hub's note about one file. It is only ever a hint, so it need not last.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, modes.file)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+        file.write(text)

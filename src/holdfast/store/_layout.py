@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -236,6 +237,22 @@ class RepoFolder:
             "files": {name: entry_to_json(files[name]) for name in sorted(files)},
         }
         write_file(path, json.dumps(content, indent=1).encode(), modes)
+
+    def remove_revision(self, commit: str) -> None:
+        """Take a revision's files and records away; blobs stay.
+
+        Raises:
+            OSError: the system refused; nothing is asked of the revision any more all the same.
+        """
+        for record in (self.own / "requests" / f"{commit}.json", self._listing_path(commit)):
+            record.unlink(missing_ok=True)
+        # Renamed first, so that no reader ever sees a revision with some of its files gone.
+        grave = self.own / f"removed-{commit}"
+        self.own.mkdir(exist_ok=True)
+        if grave.exists():
+            shutil.rmtree(grave)
+        self.snapshot(commit).rename(grave)
+        shutil.rmtree(grave)
 
     def known_folders(self) -> list[Path]:
         """Return the folders of the user's choice that this repository was brought to."""

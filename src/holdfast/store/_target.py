@@ -5,6 +5,7 @@ Both kinds do the same: say in which state a file is, take in verified bytes, an
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -173,6 +174,18 @@ class CacheTarget:
             self.repo.keep_listing(self.commit, entries, self.modes)
         self.repo.keep_request(self.commit, touched, pinned=ref.pinned, modes=self.modes)
         return [*folders_below(self.root, touched), self.repo.blobs, self.repo.folder]
+
+
+    def settle(self) -> None:
+        """Take away what is left of a revision whose files were moved here; called last of all."""
+        if self.links or self.superseded is None:
+            return
+        asked = self.repo.requested(self.superseded)[0]
+        old = self.repo.snapshot(self.superseded)
+        if all(old.joinpath(*entry.path.split("/")).exists() for entry in asked):
+            return
+        with contextlib.suppress(OSError):  # in use (Windows): it stays, and nobody asks for it
+            self.repo.remove_revision(self.superseded)
 
 
 def folders_below(root: Path, touched: Iterable[FileEntry]) -> list[Path]:
