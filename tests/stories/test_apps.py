@@ -35,7 +35,14 @@ def bare(home: Path, **more: str) -> dict[str, str]:
 def holdfast(*arguments: str | Path, env: Mapping[str, str], prefix: tuple[str, ...] = ()) -> Run:
     command = [*prefix, sys.executable, "-m", "holdfast", *map(str, arguments)]
     return subprocess.run(
-        command, env=dict(env), capture_output=True, text=True, timeout=120, check=False
+        command,
+        env=dict(env),
+        # Where it runs is where a home is looked for last.
+        cwd=env["HOME"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 

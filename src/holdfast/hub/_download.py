@@ -97,6 +97,7 @@ class Downloader:
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._unfinished = 0
+        self.trouble = ""  # the last reason for trying something again
 
     def run(self, downloads: list[Download], tick: Callable[[], None]) -> None:
         """Bring every file; return when all are complete. ``tick`` runs about ten times a second.
@@ -176,7 +177,7 @@ class Downloader:
             missing = partial.missing()
             if not missing:
                 download._left = 1
-                self._part_done(download)
+                self._part_done(download, 0)
                 return
             download._left = len(missing)
             with self._changed:
@@ -185,7 +186,7 @@ class Downloader:
                 self._changed.notify_all()
             index = missing[0]
         self._bring_part(download, index)
-        self._part_done(download)
+        self._part_done(download, index)
 
     def _bring_part(self, download: Download, index: int) -> None:
         partial = _open(download)
@@ -198,6 +199,7 @@ class Downloader:
             except _TryAgain as again:
                 if partial.offset(index) > before:
                     quiet_since, pause = time.monotonic(), _BACKOFF_S
+                self.trouble = f"{again.error}; trying again"
                 wait = pause if again.after_s is None else again.after_s
                 if time.monotonic() + wait - quiet_since > self._patience_s:
                     raise again.error from again
@@ -221,6 +223,8 @@ class Downloader:
         headers = {"Range": f"bytes={offset}-{end - 1}"} if ranged else {}
         try:
             answer = self._request(download, headers)
+        except HubProtocolError:
+            raise  # the same answer would come again
         except HubUnavailable as error:
             raise _TryAgain(error) from error
         try:
@@ -323,8 +327,10 @@ class Downloader:
                 )
             )  # fmt: skip
 
-    def _part_done(self, download: Download) -> None:
+    def _part_done(self, download: Download, index: int) -> None:
         with download._lock:
+            if download._whole_by not in (None, index):
+                return  # another worker brings all of it, this part included
             download._left = 0 if download._whole_by is not None else download._left - 1
             if download._left or download.complete:
                 return

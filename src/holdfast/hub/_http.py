@@ -297,7 +297,7 @@ def within(seconds: float, work: Callable[[], T], *, what: str) -> T:
     if outcome:
         return outcome[0]
     raise HubUnavailable(
-        f"no answer about {what} within {seconds:g} s",
+        f"no answer about {what} within {seconds:.1f} s",
         why="the endpoint accepts, resolves or answers too slowly",
         hint="check the network and HF_ENDPOINT, or work offline: holdfast --offline ...",
     )

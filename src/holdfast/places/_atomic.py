@@ -28,6 +28,7 @@ __all__ = [
     "fsync",
     "make_folder",
     "open_new",
+    "open_shared",
     "owner_of",
     "released_name",
     "replace",
@@ -151,6 +152,15 @@ def open_new(path: Path, modes: Modes) -> int:
     if modes.shared and sys.platform != "win32":
         _widen(descriptor, modes.file)
     return descriptor
+
+
+def open_shared(path: Path, modes: Modes) -> int:
+    """Open a file that several processes use, and make it if need be; return its descriptor."""
+    try:
+        return open_new(path, modes)
+    except FileExistsError:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), modes.file)
 
 
 def replace(source: Path, target: Path) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from holdfast.places._atomic import Modes, make_folder, owner_of, temporary_name
+from holdfast.places._atomic import Modes, make_folder, open_shared, owner_of, temporary_name
 
 __all__ = ["Taken", "hold", "lock_descriptor", "take_turn", "try_lock"]
 
@@ -59,8 +59,7 @@ def try_lock(path: Path, modes: Modes, *, shared: bool = False) -> Iterator[None
         OSError: no lock can be had here.
     """
     make_folder(path.parent, modes)
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags, modes.file)
+    descriptor = open_shared(path, modes)
     try:
         lock_descriptor(descriptor, shared=shared)
         yield

@@ -196,8 +196,17 @@ def _receive(
     downloads: list[Download], target: Target, downloader: Downloader, report: Reporter
 ) -> None:
     meter = Meter(downloads, report)
+    said = ""
+
+    def tick() -> None:
+        nonlocal said
+        meter.tick()
+        if downloader.trouble != said:
+            said = downloader.trouble
+            report(Notice("info", said))
+
     try:
-        downloader.run(downloads, meter.tick)
+        downloader.run(downloads, tick)
     except BaseException:
         for download in downloads:
             if download.partial is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from holdfast.events import Notice, Reporter
 from holdfast.places import Home, Taken, describe_error, make_folder, take_turn

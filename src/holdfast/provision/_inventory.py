@@ -28,13 +28,21 @@ class Inventory:
         repo: the repository.
         home: the writable hub cache, None when there is none.
         below: read-only hub caches, upper first.
+        trust_seals: False hashes whatever is looked at, as repairing has to.
     """
 
     def __init__(
-        self, target: Target, repo: RepoRef, home: Path | None, below: Sequence[Path]
+        self,
+        target: Target,
+        repo: RepoRef,
+        home: Path | None,
+        below: Sequence[Path],
+        *,
+        trust_seals: bool = True,
     ) -> None:
         self._target = target
         self._repo = repo
+        self._trust_seals = trust_seals
         self._home = RepoFolder(home, repo) if home is not None else None
         self._below = [RepoFolder(hub, repo) for hub in below]
         self._others: list[RepoFolder] | None = None
@@ -46,7 +54,7 @@ class Inventory:
         given: set[Path] = set()
         for entry in entries:
             path = self._target.path_of(entry)
-            if state_of(path, entry, self._target.seals) == "good":
+            if self._good(path, entry, self._target.seals):
                 found[entry.path] = Found("here", path)
             elif (elsewhere := self._elsewhere(entry, given)) is not None:
                 found[entry.path] = elsewhere
@@ -58,9 +66,12 @@ class Inventory:
             # A file of another revision may be moved, so it can be given once only.
             if origin == "revision" and path in given:
                 continue
-            if state_of(path, entry, seals) == "good":
+            if self._good(path, entry, seals):
                 return Found(origin, path)
         return None
+
+    def _good(self, path: Path, entry: FileEntry, seals: Seals) -> bool:
+        return state_of(path, entry, seals, trust_seals=self._trust_seals) == "good"
 
     def _candidates(self, entry: FileEntry) -> Iterator[tuple[Origin, Path, Seals]]:
         if self._home is not None:

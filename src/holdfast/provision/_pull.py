@@ -149,9 +149,17 @@ class Provisioner:
         return home_site(wanted, resolved, self.places, self.places.home)
 
     def bring(
-        self, wanted: Wanted, resolved: Resolved, entries: list[FileEntry], started: float
+        self,
+        wanted: Wanted,
+        resolved: Resolved,
+        entries: list[FileEntry],
+        started: float,
+        *,
+        trust_seals: bool = True,
     ) -> Pulled:
         """Bring files of a known revision, taking turns with other processes.
+
+        ``trust_seals=False`` takes nothing for good that is not hashed now.
 
         Raises:
             HoldfastError: with the reason and a hint; what was received can be resumed.
@@ -171,7 +179,7 @@ class Provisioner:
                 announce=lambda text: self.report(Notice("info", text)),
             ):
                 # Planned only now: whoever had the lock may have done the work.
-                plan, left = site.plan(wanted, resolved, entries)
+                plan, left = site.plan(wanted, resolved, entries, trust_seals=trust_seals)
                 if not plan.done:
                     # Others may have filled the disk while we waited for our turn.
                     check(plan, *free_space(target.lock_path.parent), site.probe.folder)

@@ -33,10 +33,18 @@ class Site:
     below: list[Path]
 
     def plan(
-        self, wanted: Wanted, resolved: Resolved, entries: list[FileEntry]
+        self,
+        wanted: Wanted,
+        resolved: Resolved,
+        entries: list[FileEntry],
+        *,
+        trust_seals: bool = True,
     ) -> tuple[Plan, dict[str, Path]]:
         """Return the plan, and what interrupted downloads left to start from."""
-        found = Inventory(self.target, wanted.ref.repo, self.home, self.below).find(entries)
+        here = Inventory(
+            self.target, wanted.ref.repo, self.home, self.below, trust_seals=trust_seals
+        )
+        found = here.find(entries)
         left = resumable(self.target, [entry for entry in entries if entry.path not in found])
         plan = make_plan(
             wanted.ref,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,6 +172,8 @@ class _Check:
         state = state_of(path, entry, seals, trust_seals=False, taken=self._taken)
         if state != "good":
             actual = _actual(path, entry, state)
+            if state == "wrong-content":
+                _set_apart(path)
             return entry, BadFile(item.revision, entry, path, state, actual)
         if same is not None:
             self._good.add(same)
@@ -179,6 +183,12 @@ class _Check:
         del count
         if self.stop.is_set():
             raise InterruptedError
+
+
+def _set_apart(path: Path) -> None:
+    # A good copy elsewhere has the same age, and its seal must not vouch for this file again.
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -300,6 +310,6 @@ def _mend(
     wanted = Wanted(revision, local_dir=local_dir, paths=paths)
     listing = provisioner.local(wanted).listing(revision.revision)
     entries = [bad.entry for bad in files]
-    # What was found wrong has lost its seal, so planning will not take it for good again.
     resolved = Resolved(revision.revision, listing or entries, complete_listing=bool(listing))
-    return provisioner.bring(wanted, resolved, entries, time.monotonic())
+    # Seals do not count here: a good copy of the same age may have vouched for the bad one.
+    return provisioner.bring(wanted, resolved, entries, time.monotonic(), trust_seals=False)
