@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.checks import worst
 from holdfast.cli._context import Context
-from holdfast.config import Secret
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_commands"]
 
-KEY_VARIABLE = "HOLDFAST_API_KEY"
 _READY_WITHIN_S = 600.0
 _ANSWER_WITHIN_S = 60.0
 
@@ -115,10 +113,7 @@ def _up(args: argparse.Namespace, context: Context) -> int:
     with _extra("server"):
         from holdfast.server import ServerSettings, serve
 
-    key = context.env.get(KEY_VARIABLE)
-    settings = ServerSettings(
-        host=args.host, port=args.port, key=None if key is None else Secret(key)
-    )
+    settings = ServerSettings(host=args.host, port=args.port, key=context.settings.api_key)
     services = _services(context)
     doctor = threading.Thread(target=_examine, args=(context,), name="holdfast-doctor", daemon=True)
     doctor.start()

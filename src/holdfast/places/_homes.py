@@ -94,10 +94,9 @@ class SearchPath:
                 continue
             if not candidate.private and candidate.hub.is_dir():
                 found.append(candidate.hub)
-            nearest = _nearest_folder(candidate.path)
             if candidate.must_exist and not candidate.path.parent.is_dir():
                 continue
-            if os.access(nearest, os.W_OK | os.X_OK):
+            if _looks_writable(candidate.path):
                 if candidate.private and candidate.hub.is_dir():
                     found.append(candidate.hub)
                 break
@@ -161,7 +160,8 @@ def _probe_target(candidate: Candidate) -> Path:
     return candidate.hub if candidate.hub.is_dir() and not candidate.private else candidate.path
 
 
-def _nearest_folder(path: Path) -> Path:
-    while not path.is_dir() and path.parent != path:
+def _looks_writable(path: Path) -> bool:
+    """Return whether a folder, or the nearest that exists above it, can be written to."""
+    while not os.path.lexists(path) and path.parent != path:
         path = path.parent
-    return path
+    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
