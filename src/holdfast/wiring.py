@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.config import Settings
 from holdfast.errors import CorruptFiles, MissingExtra, NotHere, StorageFailed
-from holdfast.events import Event, Reporter
+from holdfast.events import Event, Notice, Reporter
 from holdfast.refs import RepoRef, RevisionRef
 from holdfast.runtime import Backoff, ModelSpec, Needs, Provided, Supervisor
 from holdfast.speech.engines._notices import LICENCE, README
@@ -144,6 +144,11 @@ def provide_starter(
 
         def pull(chosen: Settings, wanted: RevisionRef) -> Provided:
             pulled = Provisioner(chosen, env, both).pull(Wanted(wanted))
+            told = (
+                f"{wanted.repo}: {pulled.files} files at {pulled.path}, {pulled.bytes_fetched} "
+                f"bytes fetched, {pulled.strategy}, {pulled.seconds:.2f} s"
+            )
+            both(Notice("info", told))
             return Provided(pulled.path, pulled.commit)
 
         with ExitStack() as stack:

@@ -52,6 +52,13 @@ def found(done: Run) -> list[dict[str, int]]:
     return segments
 
 
+def test_nothing_is_written_outside_the_model_home(tmp_path: Path) -> None:
+    done = holdfast("vad", sample_recording(), env=bare(tmp_path))
+    assert done.returncode == 0, done.stderr
+    written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert written == {"models"}
+
+
 def test_vad_prints_segments_and_nothing_else_on_standard_output(tmp_path: Path) -> None:
     cold, warm = (holdfast("vad", sample_recording(), env=bare(tmp_path)) for _ in range(2))
     for done in (cold, warm):

@@ -126,8 +126,8 @@ def _up(args: argparse.Namespace, context: Context) -> int:
         else:
             context.result(server.url)
         context.out.flush()
-        watch = threading.Thread(target=_announce, args=(services, server, context), daemon=True)
-        watch.start()
+        arguments = (services, server, settings, context)
+        threading.Thread(target=_announce, args=arguments, daemon=True).start()
 
     serve(services, settings, started)
     return 0
@@ -238,10 +238,21 @@ def _say_failures_once() -> None:
     logging.getLogger("holdfast.runtime").setLevel(logging.ERROR)
 
 
-def _announce(services: Services, server: RunningServer, context: Context) -> None:
-    """Say when the models are ready."""
-    if services.supervisor.wait_ready(_READY_WITHIN_S):
-        context.say(f"ready: curl -F file=@RECORDING {server.url}/v1/audio/speech/timestamps")
+def _announce(
+    services: Services, server: RunningServer, settings: ServerSettings, context: Context
+) -> None:
+    """Say when the models are ready, and give the first answer over HTTP."""
+    from holdfast.speech import sample_recording
+
+    if not services.supervisor.wait_ready(_READY_WITHIN_S):
+        return  # the supervisor's log says why, and /ready too
+    for model in services.supervisor.statuses():
+        context.say(f"{model.id}: verified and loaded on {model.device} in {model.load_s:.2f} s")
+    recording = sample_recording()
+    status, answer = _post_recording(server.url, recording, settings.key)
+    spoken = [f"{part['start'] / 1000:.2f}-{part['end'] / 1000:.2f} s" for part in answer]
+    context.say(f"first answer ({status}): speech in {recording.name} at {', '.join(spoken)}")
+    context.say(f"yours: curl -F file=@RECORDING {server.url}/v1/audio/speech/timestamps")
 
 
 def _examine(context: Context) -> None:
@@ -258,6 +269,10 @@ def _examine(context: Context) -> None:
         if finding.severity in {"error", "warning"}:
             cure = f"    try: {finding.cure}" if finding.cure else ""
             context.say(f"doctor: {finding.severity}: {finding.message}{cure}")
+    homes = [finding for finding in findings if finding.check in {"home", "links"}]
+    for finding in homes:
+        if finding.severity == "ok":
+            context.say(f"doctor: {finding.message}")
     if worst(findings) not in {"error", "warning"}:
         context.say("doctor: nothing stands in the way")
 

@@ -83,22 +83,29 @@ class SearchPath:
                 found.append(hub)
         return found
 
-    def readable(self) -> list[Path]:
-        """Return the hub caches to look in, upper first, without writing anything.
+    def readable(self, *, certain: bool = False) -> list[Path]:
+        """Return the hub caches to look in, upper first, without writing to any.
 
-        They are the existing candidates down to the first that looks writable, then the layers.
+        Quickly, they are the existing candidates down to the first that looks writable, then the
+        layers; that guess is right unless the folder refuses what its permissions promise. To be
+        ``certain``, or once it is known, the home itself is found first, by probing.
         """
+        if certain or "home" in self.__dict__:
+            try:
+                home = self.home
+            except NoUsableHome:
+                open_to_all = [c.hub for c in self.candidates if c.hub and not c.private]
+                return list(dict.fromkeys([*filter(Path.is_dir, open_to_all), *self.layers]))
+            return [hub for hub in (home.hub, *self.below(home)) if hub.is_dir()]
         found: list[Path] = []
         for candidate in self.candidates:
             if candidate.hub is None or candidate.path is None:
                 continue
-            if not candidate.private and candidate.hub.is_dir():
+            if candidate.hub.is_dir() and not candidate.private:
                 found.append(candidate.hub)
             if candidate.must_exist and not candidate.path.parent.is_dir():
                 continue
             if _looks_writable(candidate.path):
-                if candidate.private and candidate.hub.is_dir():
-                    found.append(candidate.hub)
                 break
         return list(dict.fromkeys([*found, *self.layers]))
 

@@ -11,7 +11,6 @@ import errno
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 import unicodedata
@@ -22,27 +21,13 @@ from pathlib import Path
 from typing import Literal
 
 from holdfast.places._atomic import Modes, fsync, make_folder, open_new, replace
-from holdfast.places._locks import Taken, lock_descriptor
+from holdfast.places._lock_trial import LockTrial
 from holdfast.places._system import clone, filesystem_of
 
 __all__ = ["Probe", "Strategy", "can_hold", "describe_error", "free_space", "probe"]
 
 Strategy = Literal["symlink", "hardlink", "reflink", "move", "copy"]
 _CONTENT = b"holdfast probes this folder\n" * 150
-# The second process of the lock test: exits 0 when it was kept out, 1 when it was let in.
-_RIVAL = """
-import sys
-try:
-    if sys.platform == "win32":
-        import msvcrt, os
-        msvcrt.locking(os.open(sys.argv[1], os.O_RDWR), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-        fcntl.flock(open(sys.argv[1], "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-except OSError:
-    sys.exit(0)
-sys.exit(1)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +170,7 @@ class _Findings:
         """Exercise everything; whatever a home cannot do without raises."""
         first = self.work / "first"
         self._write(first)
-        lock = _LockTest(self.work / "lock", self.modes)
+        lock = LockTrial(self.work / "lock", self.modes)
         replaces = self._replaces(first)
         trials: dict[Strategy, Callable[[Path], None]] = {
             "symlink": self._symlink,
@@ -311,62 +296,3 @@ def can_hold(folder: Path, name: str) -> bool:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-class _LockTest:
-    """Takes the system's lock, and lets a second process try while the other tests run."""
-
-    def __init__(self, path: Path, modes: Modes) -> None:
-        self._reason = ""
-        self._rival: subprocess.Popen[bytes] | None = None
-        self._path = path
-        self._descriptor = open_new(path, modes)
-        try:
-            lock_descriptor(self._descriptor)
-        except OSError as error:
-            self._reason = describe_error(error)
-            return
-        except Taken:
-            self._reason = "a lock that nobody holds is reported as held"
-            return
-        if sys.executable:
-            command = [sys.executable, "-I", "-S", "-c", _RIVAL, str(path)]
-            with contextlib.suppress(OSError):
-                self._rival = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                )
-
-    def verdict(self, denied: dict[str, str]) -> Literal["proven", "silent", "refused"]:
-        """Wait for the second process and say what came out."""
-        try:
-            if self._reason:
-                denied["lock"] = self._reason
-                return "refused"
-            if self._kept_out():
-                return "proven"
-            denied["lock"] = "taken without an error, but it keeps nobody out"
-            return "silent"
-        finally:
-            os.close(self._descriptor)
-
-    def _kept_out(self) -> bool:
-        if self._rival is None:
-            # No second process can be had (an embedded interpreter): a second opening of the
-            # file is a second holder too, where the lock is flock's.
-            return self._second_opening_kept_out()
-        try:
-            return self._rival.wait(timeout=5) == 0
-        except subprocess.TimeoutExpired:
-            self._rival.kill()
-            self._rival.wait()
-            return False
-
-    def _second_opening_kept_out(self) -> bool:
-        other = os.open(self._path, os.O_RDWR)
-        try:
-            lock_descriptor(other)
-        except (Taken, OSError):
-            return True
-        finally:
-            os.close(other)
-        return False

@@ -57,7 +57,7 @@ class StoredModel:
 def stored_models(places: SearchPath) -> list[StoredModel]:
     """Return every revision in the homes, those of upper layers first."""
     rows = []
-    for hub in places.readable():
+    for hub in places.readable(certain=True):
         for ref in repositories(hub):
             repo = RepoFolder(hub, ref)
             names = repo.refs()

@@ -136,7 +136,10 @@ class Provisioner:
         folder = None
         if wanted.local_dir is not None:
             folder = FolderTarget(wanted.local_dir, "", self.modes)
-        return Local(wanted, self.places.readable(), folder)
+        local = Local(wanted, self.places.readable(), folder)
+        if not local.knows_repository:
+            local = Local(wanted, self.places.readable(certain=True), folder)
+        return local
 
     def site(self, wanted: Wanted, resolved: Resolved) -> Site:
         """Return the place that a revision goes to.

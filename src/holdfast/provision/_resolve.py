@@ -93,6 +93,11 @@ class Local:
         self._folder = folder
         self.repos = [RepoFolder(hub, wanted.ref.repo) for hub in hubs]
 
+    @property
+    def knows_repository(self) -> bool:
+        """Whether anything of the repository is here at all."""
+        return self._folder is not None or any(repo.folder.is_dir() for repo in self.repos)
+
     def listing(self, commit: str) -> list[FileEntry] | None:
         """Return all files of a commit, if its listing was kept anywhere."""
         if self._folder is not None and (found := self._folder.listing(commit)) is not None:

@@ -224,7 +224,7 @@ def _stored(
     if local_dir is not None:
         yield _stored_folder(provisioner, refs, local_dir)
         return
-    hubs = provisioner.places.readable()
+    hubs = provisioner.places.readable(certain=True)
     wanted: list[RevisionRef | None] = [*refs] or [None]
     for ref in wanted:
         count = 0

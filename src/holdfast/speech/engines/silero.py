@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import MissingExtra
 from holdfast.speech._engine import EngineUnusable
 from holdfast.speech._segments import FRAME_SAMPLES, RATE_HZ
+from holdfast.speech.engines._onnx import onnxruntime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,14 +43,7 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
             why="the model is so small that a processor is faster than the way to anything else",
             hint="set its device to 'cpu'",
         )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtra(
-            "voice activity cannot be detected here",
-            why=f"{error.name} is not installed",
-            hint="pip install 'holdfast[speech]'",
-        ) from error
+    runtime = onnxruntime()
     path = folder / MODEL_FILE
     if not path.is_file():
         raise EngineUnusable(
@@ -58,12 +51,12 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
             why=f"it has no {MODEL_FILE}",
             hint="holdfast repair",
         )
-    options = onnxruntime.SessionOptions()
+    options = runtime.SessionOptions()
     # One recording uses one core; several are served side by side.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
+        session = runtime.InferenceSession(
             path.read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
         )
         return SileroEngine(session)
