@@ -189,15 +189,15 @@ def test_a_live_owners_mark_is_waited_for_and_then_passed(shop: Shop, user: User
 
 def test_a_holder_that_gets_on_is_waited_for(shop: Shop, user: User) -> None:
     """The download takes longer than the stall limit; its progress is what counts."""
-    content = repos.noise(3_000_000, "slow")
+    content = repos.noise(4_000_000, "slow")
     shelf = shop.new({"w.bin": content})
     shop.hub.set_faults("slow:rate=1M,where=storage")
-    crowd = user.with_env(HOLDFAST_LOCK_STALL_S="1")
+    crowd = user.with_env(HOLDFAST_LOCK_STALL_S="2.5")
 
-    running = [crowd.start("pull", shelf.name, as_json=False) for _ in range(3)]
+    running = [crowd.start("pull", shelf.name, as_json=False) for _ in range(2)]
     ended = [crowd.finish(process) for process in running]
 
-    assert [done.code for done in ended] == [0, 0, 0]
+    assert [done.code for done in ended] == [0, 0]
     assert shop.content_bytes() == len(content), [done.err for done in ended]
     assert content_of(ended[0].out.strip()) == {"w.bin": content}
 

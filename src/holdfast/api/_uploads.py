@@ -103,4 +103,8 @@ def _upload_of(form: FormData) -> Upload:
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:
     shown = f"{limit_bytes / 1_000_000:.0f} MB" if limit_bytes >= 1_000_000 else f"{limit_bytes} B"
-    return UploadTooLarge(f"a request may have at most {shown}", limit_bytes=limit_bytes)
+    return UploadTooLarge(
+        f"a request may have at most {shown}",
+        why="send less at a time",
+        limit_bytes=limit_bytes,
+    )

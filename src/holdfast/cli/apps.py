@@ -76,7 +76,11 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
     options = _vad_options(args)
     file = args.file or sample_recording()
     if not file.is_file():
-        raise ConfigInvalid(f"{file} is not a file", hint="holdfast vad RECORDING")
+        raise ConfigInvalid(
+            f"{file} is not a file",
+            why="there is nothing to listen to",
+            hint="holdfast vad RECORDING",
+        )
     services = _services(context)
     _say_failures_once()
     started = time.monotonic()
@@ -174,7 +178,11 @@ def _serve_hub(args: argparse.Namespace, context: Context) -> int:
         from holdfast.mirror import HubSettings, Repositories, serve_hub
 
     if not args.folder.is_dir():
-        raise ConfigInvalid(f"{args.folder} is not a folder", hint=f"mkdir {args.folder}")
+        raise ConfigInvalid(
+            f"{args.folder} is not a folder",
+            why="it has to hold OWNER/NAME folders",
+            hint=f"mkdir -p {args.folder}/OWNER/NAME",
+        )
     repositories = Repositories(args.folder)
 
     def started(hub: RunningHub) -> None:

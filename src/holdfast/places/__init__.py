@@ -3,6 +3,7 @@
 from holdfast.places._atomic import (
     Modes,
     Owner,
+    describe_error,
     fsync,
     make_folder,
     open_new,
@@ -10,6 +11,7 @@ from holdfast.places._atomic import (
     released_name,
     replace,
     short_stem,
+    sweep,
     sync_folder,
     sync_folders,
     temporary_name,
@@ -18,7 +20,7 @@ from holdfast.places._atomic import (
 from holdfast.places._candidates import Candidate, Surroundings, candidates
 from holdfast.places._homes import Considered, Home, SearchPath
 from holdfast.places._locks import Taken, hold, take_turn, try_lock
-from holdfast.places._probe import Probe, Strategy, can_hold, describe_error, free_space, probe
+from holdfast.places._probe import Probe, Strategy, can_hold, free_space, probe
 from holdfast.places._system import (
     clone,
     fallocate,
@@ -54,6 +56,7 @@ __all__ = [
     "released_name",
     "replace",
     "short_stem",
+    "sweep",
     "start_writeback",
     "surroundings",
     "sync_folder",

@@ -8,11 +8,13 @@ that try, exactly one succeeds.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
 import re
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -25,6 +27,7 @@ __all__ = [
     "FOREIGN_ORPHAN_AGE_S",
     "Modes",
     "Owner",
+    "describe_error",
     "fsync",
     "make_folder",
     "open_new",
@@ -33,6 +36,7 @@ __all__ = [
     "released_name",
     "replace",
     "short_stem",
+    "sweep",
     "sync_folder",
     "sync_folders",
     "temporary_name",
@@ -112,8 +116,41 @@ def owner_of(name: str) -> Owner | None:
     return Owner(found["stem"], found["host"], int(found["pid"]), found["birth"])
 
 
+def sweep(folder: Path, *, only: str = "") -> None:
+    """Remove the temporary files and folders of processes that are gone.
+
+    ``only`` restricts to names that begin with it. What cannot be removed stays.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - names, not paths
+            owner = owner_of(name) if name.startswith(only) else None
+            if owner is None:
+                continue
+            path = folder / name
+            if owner.gone(time.time() - path.lstat().st_mtime):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def describe_error(error: OSError) -> str:
+    """Return an error as ``EACCES (Permission denied)``, with Windows' own number if it has one."""
+    name = errno.errorcode.get(error.errno or 0, str(error.errno))
+    number = getattr(error, "winerror", None)
+    return f"{f'WinError {number}' if number else name} ({error.strerror})"
+
+
 def make_folder(path: Path, modes: Modes) -> list[Path]:
     """Make a folder and what is missing above it; return those made, topmost first."""
+    for _ in range(3):
+        # A folder above may go away meanwhile: others remove what they made for their probe.
+        with contextlib.suppress(FileNotFoundError):
+            return _make_folder(path, modes)
+    return _make_folder(path, modes)
+
+
+def _make_folder(path: Path, modes: Modes) -> list[Path]:
     missing = []
     current = path
     while not current.is_dir():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -20,13 +19,24 @@ from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Literal
 
-from holdfast.places._atomic import Modes, fsync, make_folder, open_new, replace
+from holdfast.places._atomic import (
+    Modes,
+    describe_error,
+    fsync,
+    make_folder,
+    open_new,
+    replace,
+    sweep,
+    temporary_name,
+)
 from holdfast.places._lock_trial import LockTrial
 from holdfast.places._system import clone, filesystem_of
 
-__all__ = ["Probe", "Strategy", "can_hold", "describe_error", "free_space", "probe"]
+__all__ = ["Probe", "Strategy", "can_hold", "free_space", "probe"]
 
 Strategy = Literal["symlink", "hardlink", "reflink", "move", "copy"]
+_ATTEMPTS = 5
+_STEM = ".holdfast-probe"
 _CONTENT = b"holdfast probes this folder\n" * 150
 
 
@@ -78,13 +88,6 @@ class Probe:
         return self.links[0] if self.links else "move"
 
 
-def describe_error(error: OSError) -> str:
-    """Return an error as ``EACCES (Permission denied)``, with Windows' own number if it has one."""
-    name = errno.errorcode.get(error.errno or 0, str(error.errno))
-    number = getattr(error, "winerror", None)
-    return f"{f'WinError {number}' if number else name} ({error.strerror})"
-
-
 def probe(folder: Path, modes: Modes, *, private: bool = False) -> Probe:
     """Find out what ``folder`` can do. It need not exist; nothing is left behind.
 
@@ -92,6 +95,21 @@ def probe(folder: Path, modes: Modes, *, private: bool = False) -> Probe:
     what goes wrong is the result.
     """
     started = time.perf_counter()
+    for attempt in range(_ATTEMPTS):
+        try:
+            found = _examine(folder, modes, private=private)
+            break
+        except FileNotFoundError as error:
+            # Another process made the folder for its own probe, and has removed it again.
+            found = Probe(folder, refusal=_refusal(folder, error))
+            time.sleep(0.01 * attempt)
+        except OSError as error:
+            found = Probe(folder, refusal=_refusal(folder, error))
+            break
+    return replace_fields(found, seconds=time.perf_counter() - started)
+
+
+def _examine(folder: Path, modes: Modes, *, private: bool) -> Probe:
     made: list[Path] = []
     try:
         made = make_folder(folder, modes)
@@ -99,16 +117,13 @@ def probe(folder: Path, modes: Modes, *, private: bool = False) -> Probe:
             return Probe(folder, refusal=reason)
         with _workspace(folder) as work:
             found = _Findings(work, modes).run(folder)
-        usage = free_space(folder)
+        free_bytes, free_inodes = free_space(folder)
         return replace_fields(
             found,
-            free_bytes=usage[0],
-            free_inodes=usage[1],
+            free_bytes=free_bytes,
+            free_inodes=free_inodes,
             filesystem=filesystem_of(folder),
-            seconds=time.perf_counter() - started,
         )
-    except OSError as error:
-        return Probe(folder, refusal=_refusal(folder, error), seconds=time.perf_counter() - started)
     finally:
         for path in reversed(made):
             with contextlib.suppress(OSError):
@@ -117,19 +132,20 @@ def probe(folder: Path, modes: Modes, *, private: bool = False) -> Probe:
 
 def _refusal(folder: Path, error: OSError) -> str:
     where = error.filename if isinstance(error.filename, str) else str(folder)
-    if ".holdfast-probe-" in where:
+    if _STEM in where:
         where = str(folder)
     return f"{describe_error(error)} at {where}"
 
 
 @contextlib.contextmanager
 def _workspace(folder: Path) -> Iterator[Path]:
-    work = folder / f".holdfast-probe-{os.getpid()}-{secrets.token_hex(4)}"
+    work = folder / temporary_name(_STEM)
     work.mkdir(0o700)
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        sweep(folder, only=".holdfast-")  # of processes that were killed while they probed
 
 
 def _not_private(folder: Path) -> str:
@@ -270,11 +286,11 @@ class _Findings:
             return False  # such names are then found impossible one by one, when a plan has them
 
     def _longest_name(self) -> int:
-        # Most hold 255; encrypting layers hold 143; archives and some network shares fewer.
-        for length in (255, 143, 100):
+        # Most hold 255; encrypting layers hold 143. Blobs and their temporary names need 112.
+        for length in (255, 143, 112):
             if can_hold(self.work, "n" * length):
                 return length
-        return 64
+        raise OSError(errno.ENAMETOOLONG, "names of 112 bytes cannot be had, which blobs need")
 
 
 def can_hold(folder: Path, name: str) -> bool:

@@ -92,7 +92,11 @@ class Supervisor:
         self._threads: list[threading.Thread] = []
         self._closed = False
         if len(self._slots) != len(specs):
-            raise ConfigInvalid("two models have the same id", hint="rename one of them")
+            raise ConfigInvalid(
+                "two models have the same id",
+                why=", ".join(spec.id for spec in specs),
+                hint="rename one of them",
+            )
 
     def start(self) -> None:
         """Begin to provide and load what is preloaded, in the background."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
 import unicodedata
@@ -11,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from holdfast.places import Probe, can_hold
+from holdfast.places import Probe, can_hold, temporary_name
 
 __all__ = ["forbidden", "impossible"]
 
@@ -129,7 +128,7 @@ def _refused_names(paths: list[str], folder: Path, probe: Probe) -> list[tuple[s
     nearest = folder
     while not nearest.is_dir():
         nearest = nearest.parent
-    work = nearest / f".holdfast-names-{os.getpid()}-{secrets.token_hex(4)}"
+    work = nearest / temporary_name(".holdfast-names")
     work.mkdir(0o700)
     try:
         refused = {name for name in names if not can_hold(work, name)}

@@ -175,7 +175,6 @@ class CacheTarget:
         self.repo.keep_request(self.commit, touched, pinned=ref.pinned, modes=self.modes)
         return [*folders_below(self.root, touched), self.repo.blobs, self.repo.folder]
 
-
     def settle(self) -> None:
         """Take away what is left of a revision whose files were moved here; called last of all."""
         if self.links or self.superseded is None:
