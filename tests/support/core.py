@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -103,6 +104,7 @@ class Shelf:
     def next(self, files: Mapping[str, bytes | None], *, branch: str = "main") -> Shelf:
         """Commit on top of this and return the new state; None removes a file."""
         onto = self.commit
+        self.shop.owns(self.repo, files)
         commit = self.shop.repositories.commit(self.repo, files, onto=onto, branch=branch)
         return replace(self, commit=commit)
 
@@ -122,6 +124,7 @@ class Shop:
     hub: HubProcess
     repositories: Repositories
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _own: set[str] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -131,18 +134,28 @@ class Shop:
     def new(self, files: Mapping[str, bytes | Path], name: str = "", **options: Any) -> Shelf:
         """Offer a repository; ``name`` may begin with ``datasets/`` or ``spaces/``."""
         repo = parse_ref(name or f"acme/model-{os.getpid()}-{next(self._numbers)}").repo
+        self.owns(repo, files)
         return Shelf(self, repo, self.repositories.commit(repo, files, **options))
+
+    def owns(self, repo: RepoRef, files: Mapping[str, bytes | Path | None]) -> None:
+        """Note what the present test's requests are for."""
+        self._own.add(str(repo))
+        self._own |= {hashlib.sha256(d).hexdigest() for d in files.values() if isinstance(d, bytes)}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return this test's requests so far. Others' may still end: those of killed processes."""
+        return [r for r in self.hub.records() if any(name in r["path"] for name in self._own)]
 
     def requests(self, part: str = "") -> list[str]:
         """Return the requests so far whose path contains ``part``, as ``GET /path``."""
-        found = (f"{r['method']} {r['path']}" for r in self.hub.records())
+        found = (f"{r['method']} {r['path']}" for r in self.records())
         return [text for text in found if part in text]
 
     def content_bytes(self) -> int:
         """Return the bytes of files that the hub has sent."""
         return sum(
             r["bytes_sent"]
-            for r in self.hub.records()
+            for r in self.records()
             if not r["path"].startswith("/api/") and r["status"] in {200, 206}
         )
 
@@ -154,6 +167,11 @@ class Shop:
         """Switch all faults off and forget the requests."""
         self.hub.set_faults()
         self.hub.clear_records()
+
+    def next_test(self) -> None:
+        """Forget whatever the last test offered and switched on."""
+        self.reset()
+        self._own.clear()
 
 
 @contextlib.contextmanager

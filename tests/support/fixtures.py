@@ -54,9 +54,9 @@ def open_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.fixture
 def shop(open_shop: Shop) -> Iterator[Shop]:
     """The hub without faults and with an empty log."""
-    open_shop.reset()
+    open_shop.next_test()
     yield open_shop
-    open_shop.reset()
+    open_shop.next_test()
 
 
 @pytest.fixture

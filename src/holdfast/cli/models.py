@@ -102,7 +102,7 @@ def _pull(args: argparse.Namespace, context: Context) -> int:
         results.append({"repo": str(item.ref.repo), **pulled.to_dict()})
         context.reporter.close()
         context.say(
-            f"{item.ref}: {pulled.files} files, {_size(pulled.bytes_fetched)} fetched, "
+            f"{item.ref}: {_count(pulled.files, 'file')}, {_size(pulled.bytes_fetched)} fetched, "
             f"{_size(pulled.bytes_reused)} reused, {pulled.strategy}, {pulled.seconds:.2f} s"
         )
         if not context.json:
@@ -131,8 +131,8 @@ def _show_plans(plans: list[Plan], context: Context) -> None:
                 f"{file.entry.path}"
             )
         context.result(
-            f"{len(plan.files)} files: {_size(plan.bytes_fetched)} to fetch in {plan.requests} "
-            f"requests, {_size(plan.bytes_reused)} already here, {_size(plan.space_needed)} of "
+            f"{_count(len(plan.files), 'file')}: {_size(plan.bytes_fetched)} to fetch in "
+            f"{_count(plan.requests, 'request')}, {_size(plan.bytes_reused)} already here, {_size(plan.space_needed)} of "
             "space needed"
         )
         for path, why in plan.problems:
@@ -156,7 +156,9 @@ def _lock(args: argparse.Namespace, context: Context) -> int:
         context.result_json({"lock": str(path), "models": rows})
     else:
         for row in rows:
-            context.result(f"{row['name']}  {row['repo']}@{row['commit']}  {row['files']} files")
+            context.result(
+                f"{row['name']}  {row['repo']}@{row['commit']}  {_count(row['files'], 'file')}"
+            )
     return 0
 
 
@@ -198,7 +200,8 @@ def _show_report(report: Report, context: Context) -> int:
             context.say(f"warning: {ref}: no listing is stored, so nothing could be verified")
         rate = report.size / report.seconds if report.seconds else 0.0
         context.say(
-            f"{report.files} files ({_size(report.size)}) of {report.revisions} revisions hashed "
+            f"{_count(report.files, 'file')} ({_size(report.size)}) of "
+            f"{_count(report.revisions, 'revision')} hashed "
             f"in {report.seconds:.2f} s ({rate / 1e6:.0f} MB/s): {len(report.bad)} bad"
         )
     return 6 if report.bad else 0
@@ -217,7 +220,7 @@ def _repair(args: argparse.Namespace, context: Context) -> int:
         context.result_json({**report.to_dict(), "repaired": mended})
         return 6 if report.bad else 0
     for pulled in brought:
-        context.result(f"repaired {pulled.files} files of {pulled.path}")
+        context.result(f"repaired {_count(pulled.files, 'file')} of {pulled.path}")
     return _show_report(report, context)
 
 
@@ -232,7 +235,7 @@ def _ls(args: argparse.Namespace, context: Context) -> int:
     if not rows:
         context.say("nothing is stored yet: holdfast pull OWNER/NAME")
     for row in rows:
-        state = "complete" if row.complete else f"{row.present} of {row.files} files"
+        state = "complete" if row.complete else f"{row.present} of {_count(row.files, 'file')}"
         names = ", ".join(row.refs) or "-"
         context.result(
             f"{row.repo}  {names}  {row.commit[:12]}  {_size(row.size)}  {state}  {row.path}"
@@ -263,9 +266,14 @@ def _collect(args: argparse.Namespace, context: Context) -> int:
         return 0
     for item in collected.items:
         context.result(f"{item.kind}  {_size(item.size)}  {item.path}")
-    verb = "would be" if args.dry_run else "were"
-    context.say(f"{len(collected.items)} items, {_size(collected.size)}, {verb} removed")
+    one = len(collected.items) == 1
+    verb = "would be" if args.dry_run else "was" if one else "were"
+    context.say(f"{_count(len(collected.items), 'item')}, {_size(collected.size)}, {verb} removed")
     return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _size(count: float) -> str:

@@ -253,6 +253,8 @@ def _translated(url: str) -> Iterator[None]:
             f"no trusted connection to {shown}", why=_root(error),
             hint="if a company proxy re-signs traffic: SSL_CERT_FILE=/path/to/its-ca.pem",
         ) from error  # fmt: skip
+    except urllib3.exceptions.NewConnectionError as error:
+        raise HubUnavailable(f"no connection to {shown}", why=_root(error), hint=hint) from error
     except urllib3.exceptions.TimeoutError as error:
         raise HubUnavailable(f"no answer from {shown}", why=_root(error), hint=hint) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -1,12 +1,16 @@
-"""Whether the system's lock keeps a second process out here: tried with one."""
+"""Whether the system's lock keeps a second process out here: tried with two of them.
+
+Both are other processes, because some systems never answer, though they are asked not to wait:
+a process can be ended then, and a thread of our own could not.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Literal
 
@@ -16,24 +20,45 @@ from holdfast.places._locks import Taken, lock_descriptor
 __all__ = ["LockTrial"]
 
 _ANSWER_WITHIN_S = 2.0
-# The second process: exits 0 when it was kept out, 1 when it was let in.
-_RIVAL = """
-import sys
-try:
+_KEPT_OUT, _LET_IN, _REFUSED = 0, 1, 2
+# Takes the lock, then lets a second process try; a refusal's number goes to standard output.
+_SCRIPT = """
+import os, sys
+script, path, *second = sys.argv[1:]
+def take():
+    file = open(path, "r+b")
     if sys.platform == "win32":
-        import msvcrt, os
-        msvcrt.locking(os.open(sys.argv[1], os.O_RDWR), msvcrt.LK_NBLCK, 1)
+        import msvcrt
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
         import fcntl
-        fcntl.flock(open(sys.argv[1], "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-except OSError:
-    sys.exit(0)
-sys.exit(1)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+def rival():
+    try:
+        take()
+    except OSError:
+        return 0
+    return 1
+if second:
+    sys.exit(rival())
+try:
+    held = take()
+except OSError as error:
+    print(error.errno)
+    sys.exit(2)
+if hasattr(os, "fork"):
+    child = os.fork()
+    if not child:
+        os._exit(rival())
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+import subprocess
+sys.exit(subprocess.call([sys.executable, "-I", "-S", "-c", script, script, path, "second"]))
 """
 
 
 class LockTrial:
-    """Takes the system's lock, and lets a second process try while other things are tried.
+    """Two processes at one lock, while other things are tried.
 
     Args:
         path: a file that must not exist yet.
@@ -41,74 +66,66 @@ class LockTrial:
     """
 
     def __init__(self, path: Path, modes: Modes) -> None:
-        self._rival: subprocess.Popen[bytes] | None = None
         self._path = path
-        self._descriptor = open_new(path, modes)
-        self._reason = self._take()
-        if self._reason or not sys.executable:
-            return
-        command = [sys.executable, "-I", "-S", "-c", _RIVAL, str(path)]
-        with contextlib.suppress(OSError):
-            self._rival = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-
-    def _take(self) -> str:
-        """Take the lock and return "", or why it was not had.
-
-        Some systems never answer, though they were asked not to wait: a thread puts a limit on it.
-        It is left behind then, and its descriptor with it.
-        """
-        answers: list[str] = []
-        thread = threading.Thread(
-            target=lambda: answers.append(_attempt(self._descriptor)), daemon=True
-        )
-        thread.start()
-        thread.join(_ANSWER_WITHIN_S)
-        if answers:
-            return answers[0]
-        self._descriptor = -1
-        return f"no answer within {_ANSWER_WITHIN_S:g} s"
+        os.close(open_new(path, modes))
+        self._process: subprocess.Popen[bytes] | None = None
+        if sys.executable:
+            command = [sys.executable, "-I", "-S", "-c", _SCRIPT, _SCRIPT, str(path)]
+            with contextlib.suppress(OSError):
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
 
     def verdict(self, denied: dict[str, str]) -> Literal["proven", "silent", "refused"]:
-        """Wait for the second process and say what came out; the reason goes to ``denied``."""
-        try:
-            if self._reason:
-                denied["lock"] = self._reason
-                return "refused"
-            if self._kept_out():
-                return "proven"
-            denied["lock"] = "taken without an error, but it keeps nobody out"
-            return "silent"
-        finally:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
+        """Wait for the outcome; a reason goes to ``denied``."""
+        code, why = self._outcome() if self._process is None else self._wait(self._process)
+        if code == _KEPT_OUT:
+            return "proven"
+        denied["lock"] = why or "taken without an error, but it keeps nobody out"
+        return "silent" if code == _LET_IN else "refused"
 
-    def _kept_out(self) -> bool:
-        if self._rival is None:
-            # No second process can be had (an embedded interpreter): a second opening of the
-            # file is a second holder too, where the lock is flock's.
-            return self._second_opening_kept_out()
+    @staticmethod
+    def _wait(process: subprocess.Popen[bytes]) -> tuple[int, str]:
         try:
-            return self._rival.wait(timeout=5) == 0
+            said = process.communicate(timeout=_ANSWER_WITHIN_S)[0]
         except subprocess.TimeoutExpired:
-            self._rival.kill()
-            self._rival.wait()
-            return False
+            _end(process)
+            return _REFUSED, f"no answer within {_ANSWER_WITHIN_S:g} s"
+        if said.strip().isdigit():
+            number = int(said)
+            return _REFUSED, describe_error(OSError(number, os.strerror(number)))
+        if process.returncode in {_KEPT_OUT, _LET_IN}:
+            return process.returncode, ""
+        return _REFUSED, f"the trial ended with {process.returncode}"
 
-    def _second_opening_kept_out(self) -> bool:
-        other = os.open(self._path, os.O_RDWR)
+    def _outcome(self) -> tuple[int, str]:
+        # No other process can be had (an embedded interpreter): a second opening of the file is a
+        # second holder too, where the lock is flock's.
+        one, two = os.open(self._path, os.O_RDWR), os.open(self._path, os.O_RDWR)
         try:
-            return bool(_attempt(other))
+            lock_descriptor(one)
+            try:
+                lock_descriptor(two)
+            except (Taken, OSError):
+                return _KEPT_OUT, ""
+            return _LET_IN, ""
+        except Taken:
+            return _REFUSED, "a lock that nobody holds is reported as held"
+        except OSError as error:
+            return _REFUSED, describe_error(error)
         finally:
-            os.close(other)
+            os.close(one)
+            os.close(two)
 
 
-def _attempt(descriptor: int) -> str:
-    try:
-        lock_descriptor(descriptor)
-    except OSError as error:
-        return describe_error(error)
-    except Taken:
-        return "a lock that nobody holds is reported as held"
-    return ""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
