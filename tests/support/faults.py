@@ -16,7 +16,7 @@ loop         a redirect to itself
 expired      403, as a signed link that is too old; with ``where=storage``
 norange      a range is answered with 200 and the whole
 gzip         bodies up to 1 MiB go out compressed, without Content-Length, where accepted
-listing      every page of a tree has one more file, called ``path``
+listing      every page of a tree, and every description, has one more file, called ``path``
 move         once answered, ``branch`` of ``repo`` (type/id or id) is moved to ``to``
 ===========  ====================================================================================
 
@@ -132,9 +132,13 @@ class Faults:
                 kept = [(n, v) for n, v in scope["headers"] if n not in {b"range", b"if-range"}]
                 scope = scope | {"headers": kept}
             body = _Body(hit, scope, receive, send)
+            if "slow" in hit and scope["method"] != "POST":
+                body.gone = asyncio.create_task(_until_disconnected(receive))
             # The server closes a connection whose answer is left unfinished.
             with contextlib.suppress(_CutError):
                 await app(scope, receive, body.send)
+            if body.gone is not None:
+                body.gone.cancel()
             if "move" in hit and self.on_move is not None:
                 await asyncio.to_thread(self.on_move, hit["move"])
 
@@ -164,6 +168,8 @@ class _Body:
         self._start: Message | None = None
         self._collected = b""
         self._ok = True
+        # Done once the client has left: nothing more is sent to it then, or counted as sent.
+        self.gone: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -200,9 +206,8 @@ class _Body:
         assert self._start is not None
         headers = dict(self._start["headers"])
         body = self._collected
-        if "listing" in self._hit and "/tree/" in self._scope["path"]:
-            extra = {"type": "file", "oid": "0" * 40, "size": 1, "path": self._hit["listing"].path}
-            body = json.dumps([*json.loads(body), extra]).encode()
+        if "listing" in self._hit:
+            body = _with_one_more(body, self._hit["listing"].path)
             headers[b"content-length"] = str(len(body)).encode()
         accepted = dict(self._scope["headers"]).get(b"accept-encoding", b"")
         if "gzip" in self._hit and b"gzip" in accepted and len(body) <= _GZIP_UP_TO:
@@ -235,6 +240,8 @@ class _Body:
         return block
 
     async def _part(self, part: bytes, *, more: bool) -> None:
+        if self.gone is not None and self.gone.done():
+            raise _CutError
         for kind in ("cut", "stall"):
             fault = self._hit.get(kind)
             if fault is not None and self._sent + len(part) > fault.at:
@@ -246,6 +253,16 @@ class _Body:
                 raise _CutError
         self._sent += len(part)
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
+
+
+def _with_one_more(body: bytes, path: str) -> bytes:
+    """Return a page of a tree, or a revision's description, that has one more file."""
+    content = json.loads(body)
+    if isinstance(content, list):
+        content.append({"type": "file", "oid": "0" * 40, "size": 1, "path": path})
+    elif isinstance(content, dict) and "siblings" in content:
+        content["siblings"].append({"rfilename": path, "size": 1, "blobId": "0" * 40})
+    return json.dumps(content).encode()
 
 
 async def _silence(fault: Fault, scope: Scope, receive: Any, send: Any) -> None:

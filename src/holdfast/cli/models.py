@@ -132,8 +132,8 @@ def _show_plans(plans: list[Plan], context: Context) -> None:
             )
         context.result(
             f"{_count(len(plan.files), 'file')}: {_size(plan.bytes_fetched)} to fetch in "
-            f"{_count(plan.requests, 'request')}, {_size(plan.bytes_reused)} already here, {_size(plan.space_needed)} of "
-            "space needed"
+            f"{_count(plan.requests, 'request')}, {_size(plan.bytes_reused)} already here, "
+            f"{_size(plan.space_needed)} of space needed"
         )
         for path, why in plan.problems:
             context.result(f"  cannot be stored: {path!r}: {why}")
@@ -157,7 +157,7 @@ def _lock(args: argparse.Namespace, context: Context) -> int:
     else:
         for row in rows:
             context.result(
-                f"{row['name']}  {row['repo']}@{row['commit']}  {_count(row['files'], 'file')}"
+                f"{row['name']}  {row['repo']}@{row['commit']}  {row['files']} files"
             )
     return 0
 

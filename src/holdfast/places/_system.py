@@ -71,8 +71,10 @@ def clone(source: int, target: int) -> None:
     fcntl.ioctl(target, _FICLONE, source)
 
 
-def fallocate(descriptor: int, size: int) -> bool:
-    """Reserve ``size`` bytes for a file without changing its length, or return False.
+def fallocate(descriptor: int, size: int, *, grow: bool = False) -> bool:
+    """Reserve ``size`` bytes for a file, or return False where that is not offered.
+
+    Its length changes only with ``grow``, which more systems offer.
 
     Raises:
         OSError: the space is not there (ENOSPC, EDQUOT, EFBIG).
@@ -80,7 +82,7 @@ def fallocate(descriptor: int, size: int) -> bool:
     libc = _libc()
     if sys.platform != "linux" or libc is None or size == 0:
         return False
-    keep_size = 1
+    keep_size = 0 if grow else 1
     done = libc.fallocate(descriptor, keep_size, ctypes.c_int64(0), ctypes.c_int64(size))
     if done == 0:
         return True

@@ -24,6 +24,7 @@ from holdfast.places import (
     make_folder,
     open_new,
     released_name,
+    sweep,
     sync_folders,
     temporary_name,
 )
@@ -143,21 +144,25 @@ def apply(
     """
     outcome = Outcome()
     with storage_errors(plan.root):
-        make_folder(target.workspace, target.modes)
-        make_folder(target.root, target.modes)
+        made = make_folder(target.workspace, target.modes)
         network = [file.entry for file in plan.files if file.source == "network"]
         downloads = [
             Download(entry, lambda e=entry: _begin(target, e, resumable.get(e.path)))  # type: ignore[misc]
             for entry in _distinct(network)
         ]
         if downloads and downloader is not None:
-            _reserve(plan, target)
-            _receive(downloads, target, downloader, report)
+            try:
+                _reserve(plan, target)
+                _receive(downloads, target, downloader, report)
+            except BaseException:
+                _unmake(made)
+                raise
             outcome.bytes_fetched = sum(download.fetched for download in downloads)
+        make_folder(target.root, target.modes)
         _publish(plan, target, downloads, outcome, report)
         touched = [file.entry for file in plan.files]
         folders = target.finish(list(everything), touched, plan.ref)
-        _remove_orphans(target, touched)
+        _remove_orphans(target, touched, folders)
         sync_folders(folder for folder in folders if folder.is_dir())
     return outcome
 
@@ -184,7 +189,7 @@ def _reserve(plan: Plan, target: Target) -> None:
     path = target.workspace / temporary_name("reservation")
     descriptor = open_new(path, target.modes)
     try:
-        fallocate(descriptor, plan.bytes_fetched)
+        fallocate(descriptor, plan.bytes_fetched, grow=True)
     except OSError as error:
         raise _no_space(plan, target.workspace, describe_error(error)) from error
     finally:
@@ -266,8 +271,20 @@ def _tell_copies(plan: Plan, outcome: Outcome, report: Reporter) -> None:
     )
 
 
-def _remove_orphans(target: Target, entries: Sequence[FileEntry]) -> None:
+def _unmake(folders: Sequence[Path]) -> None:
+    # A refusal leaves nothing behind; what holds something to resume is not empty and stays.
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _remove_orphans(
+    target: Target, entries: Sequence[FileEntry], folders: Sequence[Path]
+) -> None:
     # Left by processes that were killed over the very files that are complete now.
+    for folder in folders:
+        if folder != target.workspace:
+            sweep(folder)
     stems = {target.stem_of(entry) for entry in entries} | {"reservation"}
     for path, stem, _ in orphans(target.workspace):
         if stem in stems:

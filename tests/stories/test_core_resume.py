@@ -1,0 +1,231 @@
+"""Interrupted at any moment: what was received is not fetched again, and nothing is left over."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import repos
+from tests.support.core import Shop, User, content_of, disk_used, leftovers, peer
+from tests.support.deny import deny_prefix
+
+pytestmark = pytest.mark.linux
+
+MIB = 1 << 20
+FILES = {
+    "model-1.safetensors": repos.noise(70_000_000, "first"),
+    "model-2.safetensors": repos.noise(9_000_000, "second"),
+    "model-3.safetensors": repos.noise(3_000_000, "third"),
+    "tokenizer.json": repos.noise(900_000, "tokenizer"),
+    "config.json": b'{"model_type": "test"}',
+    "sub/folder/notes.txt": repos.noise(40_000, "notes"),
+}
+SIZE = sum(map(len, FILES.values()))
+# At this rate a connection, the whole takes somewhat more than a second.
+SLOWLY = "slow:rate=20M,where=any"
+_SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in range(5, 20)]
+
+
+@pytest.mark.parametrize("number", [*range(5), *_SLOW])
+def test_after_kill_9_at_a_random_point_little_is_fetched_again(
+    shop: Shop, user: User, number: int
+) -> None:
+    home = user.home or Path()
+    shelf = shop.new(FILES)
+    shop.hub.set_faults(SLOWLY)
+    process = user.start("pull", shelf.name)
+    # Spread over the whole run, the start and the end included.
+    time.sleep(random.Random(f"kill {number}").uniform(0.1, 1.9))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = settled(shop)
+    open_files = len(list(shelf.cache(home).glob("blobs/*.incomplete")))
+
+    shop.hub.set_faults()
+    pulled = user.run("pull", shelf.name).json
+
+    again = shop.content_bytes() - SIZE
+    assert again <= 16 * MIB * max(1, open_files), f"{before} before the kill, {again} again"
+    assert pulled["bytes_fetched"] <= SIZE - before + 16 * MIB * max(1, open_files)
+    assert content_of(pulled["path"]) == FILES
+    assert leftovers(home) == []
+    assert disk_used(home) < SIZE + 100_000
+
+
+@pytest.mark.usefixtures("seccomp")
+@pytest.mark.parametrize(
+    "denied",
+    [{"symlink": "EPERM", "link": "EPERM"}, {"flock": "ENOLCK"}, {"fallocate": "EOPNOTSUPP"}],
+    ids=["no-links", "no-locks", "no-fallocate"],
+)
+def test_resuming_works_in_worse_places_too(
+    shop: Shop, user: User, denied: dict[str, str]
+) -> None:
+    shelf = shop.new(FILES)
+    hindered = user.but(prefix=tuple(deny_prefix(**denied)))
+    shop.hub.set_faults(SLOWLY)
+    process = hindered.start("pull", shelf.name)
+    time.sleep(0.9)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    settled(shop)
+
+    shop.hub.set_faults()
+    pulled = hindered.run("pull", shelf.name).json
+
+    assert shop.content_bytes() - SIZE < 16 * MIB
+    assert content_of(pulled["path"]) == FILES
+    assert leftovers(user.home or Path()) == []
+
+
+def test_killed_again_and_again_it_still_gets_there(shop: Shop, user: User) -> None:
+    shelf = shop.new(FILES)
+    shop.hub.set_faults(SLOWLY)
+    for _ in range(8):
+        process = user.start("pull", shelf.name)
+        time.sleep(0.55)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    settled(shop)
+    shop.hub.set_faults()
+
+    pulled = user.run("pull", shelf.name).json
+
+    assert content_of(pulled["path"]) == FILES
+    assert shop.content_bytes() < SIZE + 8 * 8 * MIB
+    assert leftovers(user.home or Path()) == []
+
+
+def test_a_local_folder_is_resumed_too(shop: Shop, user: User, tmp_path: Path) -> None:
+    shelf = shop.new(FILES)
+    shop.hub.set_faults(SLOWLY)
+    folder = tmp_path / "chosen"
+    process = user.start("pull", shelf.name, "--local-dir", folder)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    settled(shop)
+    assert content_of(folder) == {}, "nothing is visible before all of it is verified"
+
+    shop.hub.set_faults()
+    user.run("pull", shelf.name, "--local-dir", folder).json  # noqa: B018 - fails unless done
+
+    assert shop.content_bytes() - SIZE < 16 * MIB
+    assert content_of(folder) == FILES
+    assert leftovers(folder) == []
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.6, 1.2])
+def test_ctrl_c_ends_within_a_second_and_the_next_run_goes_on(
+    shop: Shop, user: User, after_s: float
+) -> None:
+    shelf = shop.new(FILES)
+    shop.hub.set_faults(SLOWLY)
+    process = user.start("pull", shelf.name, as_json=False)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    out, err = process.communicate(timeout=10)
+    took = time.monotonic() - asked
+
+    assert process.returncode == 130, err
+    assert took < 1.5  # a second, and some for a busy machine
+    assert out == ""
+    assert "Traceback" not in err
+    assert shelf.folder(user.home or Path()).exists() is False
+    settled(shop)
+    shop.hub.set_faults()
+    assert content_of(user.run("pull", shelf.name).json["path"]) == FILES
+    assert shop.content_bytes() - SIZE < 16 * MIB
+    assert leftovers(user.home or Path()) == []
+
+
+def test_ctrl_c_ends_within_a_second_when_the_hub_is_silent(shop: Shop, user: User) -> None:
+    shelf = shop.new(FILES)
+    for fault in ("silence:where=api", "silence:where=storage", "stall:at=5k,where=storage"):
+        shop.hub.set_faults(fault)
+        process = user.start("pull", shelf.name, as_json=False)
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        asked = time.monotonic()
+        process.communicate(timeout=10)
+        assert process.returncode == 130
+        assert time.monotonic() - asked < 1.5
+
+
+def test_a_plan_says_what_an_interrupted_download_left(shop: Shop, user: User) -> None:
+    shelf = shop.new(FILES)
+    shop.hub.set_faults(SLOWLY)
+    process = user.start("pull", shelf.name)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+    plan = user.run("plan", shelf.name).json
+
+    resumed = sum(item["resumed"] for item in plan["files"])
+    assert 0 < resumed < SIZE
+    assert plan["bytes_fetched"] == SIZE - resumed
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "lie", "zero"])
+def test_what_an_interrupted_download_left_is_not_trusted(
+    shop: Shop, user: User, damage: str
+) -> None:
+    shelf = shop.new(FILES)
+    shop.hub.set_faults(SLOWLY)
+    process = user.start("pull", shelf.name)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    left = max(shelf.cache(user.home or Path()).glob("blobs/*.incomplete"), key=_length)
+    if damage == "flip":
+        with left.open("r+b") as file:
+            file.seek(100_000)
+            file.write(b"not what was received")
+    elif damage == "truncate":
+        os.truncate(left, left.stat().st_size // 2)
+    elif damage == "zero":
+        os.truncate(left, 0)
+    else:
+        with left.open("r+b") as file:  # the journal claims that everything is there
+            file.seek(left.stat().st_size - 24)
+            file.write((32 << 20).to_bytes(8, "little") * 3)
+
+    shop.hub.set_faults()
+    pulled = user.run("pull", shelf.name).json
+
+    assert content_of(pulled["path"]) == FILES
+    assert leftovers(user.home or Path()) == []
+
+
+def test_the_peer_is_not_disturbed_by_what_was_left(shop: Shop, user: User) -> None:
+    files = {"a.bin": FILES["model-2.safetensors"], "b.txt": b"text"}
+    shelf = shop.new(files)
+    shop.hub.set_faults("slow:rate=4M,where=storage")
+    process = user.start("pull", shelf.name)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    shop.hub.set_faults()
+    assert content_of(peer(user, shelf.name, online=True)) == files
+    assert content_of(user.run("--offline", "pull", shelf.name).json["path"]) == files
+
+
+def settled(shop: Shop) -> int:
+    """Wait until the hub has noticed that its client is gone; return the bytes sent so far."""
+    last, since = shop.content_bytes(), time.monotonic()
+    while time.monotonic() - since < 0.5:
+        time.sleep(0.1)
+        if (now := shop.content_bytes()) != last:
+            last, since = now, time.monotonic()
+    return last
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size
