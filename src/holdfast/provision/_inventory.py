@@ -13,7 +13,16 @@ from holdfast.hub import claimed
 from holdfast.places import owner_of
 from holdfast.provision._plan import Found
 from holdfast.refs import Digest, FileEntry, RepoRef
-from holdfast.store import CacheTarget, Origin, RepoFolder, Seals, Target, repositories, state_of
+from holdfast.store import (
+    CacheTarget,
+    Origin,
+    RepoFolder,
+    Seals,
+    Target,
+    forbidden,
+    repositories,
+    state_of,
+)
 
 __all__ = ["Inventory", "resumable"]
 
@@ -53,6 +62,8 @@ class Inventory:
         found = {}
         given: set[Path] = set()
         for entry in entries:
+            if forbidden(entry.path):
+                continue  # it is refused with all others, and until then not even looked for
             path = self._target.path_of(entry)
             if self._good(path, entry, self._target.seals):
                 found[entry.path] = Found("here", path)

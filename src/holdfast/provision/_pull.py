@@ -19,7 +19,7 @@ from holdfast.provision._plan import Plan
 from holdfast.provision._resolve import Local, Resolved, Wanted, resolve
 from holdfast.provision._site import Site, folder_site, home_site, open_home
 from holdfast.refs import FileEntry, RevisionRef
-from holdfast.store import CacheTarget, FolderTarget, RepoFolder, Target, state_of
+from holdfast.store import CacheTarget, FolderTarget, RepoFolder, Target, forbidden, state_of
 
 __all__ = ["Provisioner", "Pulled"]
 
@@ -309,7 +309,11 @@ def _pulled(
 
 
 def _all_good(target: Target, entries: list[FileEntry]) -> bool:
-    return all(state_of(target.path_of(entry), entry, target.seals) == "good" for entry in entries)
+    return all(
+        not forbidden(entry.path)
+        and state_of(target.path_of(entry), entry, target.seals) == "good"
+        for entry in entries
+    )
 
 
 def _activity(workspace: Path) -> object:

@@ -146,7 +146,7 @@ class Local:
 def _has_size(path: Path, size: int) -> bool:
     try:
         return os.stat(path).st_size == size  # noqa: PTH116 - follows links, many a second
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no name can be so
         return False
 
 

@@ -62,7 +62,7 @@ def state_of(
         if trust_seals and seals.holds(entry.digest, before):
             return "good"
         actual = file_digest(path, entry.digest, taken=taken)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no name can be so
         return "missing"
     except OSError:
         return "unreadable"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from holdfast.store._layout import (
     read_listing,
     write_listing,
 )
+from holdfast.store._names import forbidden
 from holdfast.store._seals import Seals
 from holdfast.store._target import Origin, folders_below
 from holdfast.store.materialise import materialise
@@ -90,8 +92,20 @@ class FolderTarget:
         self.seals.save(self.modes)
         if entries and read_listing(self._listing_path(self.commit)) is None:
             write_listing(self._listing_path(self.commit), entries, self.modes)
+        self._remove_superseded(ref, {entry.path for entry in entries or touched})
         self._remember(ref, touched)
         return [*folders_below(self.root, touched), self.records]
+
+    def _remove_superseded(self, ref: RevisionRef, kept: set[str]) -> None:
+        """Remove what the revision before had and this one has not, unless somebody changed it."""
+        present = self.present()
+        if present is None or present[0] != str(ref.repo) or present[1] == self.commit:
+            return
+        for entry in self.requested():
+            path = self.path_of(entry)
+            unwanted = entry.path not in kept and not forbidden(entry.path) and path.is_file()
+            if unwanted and self.seals.holds(entry.digest, path.stat()):
+                path.unlink()
 
     def listing(self, commit: str) -> list[FileEntry] | None:
         """Return all files of a revision that was brought here, or None."""
@@ -119,7 +133,8 @@ class FolderTarget:
         """Return the files that were asked for at the present commit."""
         try:
             files = self._state()["files"]
-            return [entry_from_json(name, info) for name, info in files.items()]
+            known = [entry_from_json(name, info) for name, info in files.items()]
+            return [entry for entry in known if not forbidden(entry.path)]
         except (KeyError, TypeError, ValueError, AttributeError, ReferenceInvalid):
             return []
 
@@ -145,7 +160,13 @@ class FolderTarget:
 
 
 def _note(path: Path, text: str, modes: Modes) -> None:
-    # huggingface_hub's note about one file. It is only ever a hint, so it need not last.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, modes.file)
+    # huggingface_hub's note about one file. It is only ever a hint, so it need not last; beside a
+    # file with the longest possible name there is no room for one.
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, modes.file)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return
     with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
         file.write(text)

@@ -18,6 +18,7 @@ from pathlib import Path
 from holdfast.errors import ReferenceInvalid
 from holdfast.places import Modes, make_folder, write_file
 from holdfast.refs import Digest, FileEntry, RepoRef, is_commit
+from holdfast.store._names import forbidden
 from holdfast.store._seals import Seals
 
 __all__ = [
@@ -192,8 +193,12 @@ class RepoFolder:
         return entries
 
     def entries(self, commit: str) -> list[FileEntry]:
-        """Return what is known of a revision's files: its listing, or what was asked for of it."""
-        return self.listing(commit) or self.requested(commit)[0] or self.derived_listing(commit)
+        """Return what is known of a revision's files: its listing, or what was asked for of it.
+
+        What is stored came from outside too: paths that would leave the folder are left out.
+        """
+        known = self.listing(commit) or self.requested(commit)[0] or self.derived_listing(commit)
+        return [entry for entry in known if not forbidden(entry.path)]
 
     def places_of(self, digest: Digest) -> list[Path]:
         """Return the paths of every snapshot file that should have this content."""

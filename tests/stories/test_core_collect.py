@@ -1,0 +1,1 @@
+"""Garbage collection removes what nobody needs, and nothing else."""

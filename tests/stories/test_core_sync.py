@@ -1,0 +1,1 @@
+"""models.toml and models.lock: what is named is pinned, and what is pinned is brought."""
