@@ -7,9 +7,7 @@ from pathlib import Path
 from tests.support.core import Shop, User, content_of
 
 
-def test_a_folder_leaves_the_revision_before_behind(
-    shop: Shop, user: User, tmp_path: Path
-) -> None:
+def test_a_folder_leaves_the_revision_before_behind(shop: Shop, user: User, tmp_path: Path) -> None:
     old = shop.new({"config.json": b"{}", "old.bin": b"o" * 5000, "edited.txt": b"as it came"})
     folder = tmp_path / "folder"
     assert user.run("pull", old.name, "--local-dir", folder).code == 0

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,9 +129,7 @@ def test_the_mark_of_a_killed_owner_is_not_waited_for(shop: Shop, user: User) ->
 
 @pytest.mark.usefixtures("seccomp")
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe garbage", b"owner"])
-def test_an_unreadable_mark_is_broken_once_it_is_old(
-    shop: Shop, user: User, text: bytes
-) -> None:
+def test_an_unreadable_mark_is_broken_once_it_is_old(shop: Shop, user: User, text: bytes) -> None:
     shelf = shop.new({"config.json": b"{}"})
     marker = Path(f"{lock_of(shelf, user.home or Path())}.owner")
     marker.parent.mkdir(parents=True)
@@ -145,13 +142,13 @@ def test_an_unreadable_mark_is_broken_once_it_is_old(
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[list[str]]:
+def holder() -> list[str]:
     """What starts a process that takes a flock and sits on it."""
     script = (
         "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); "
         "print('held', flush=True); time.sleep(120)"
     )
-    yield [sys.executable, "-c", script]
+    return [sys.executable, "-c", script]
 
 
 def test_a_live_holder_without_progress_is_not_waited_for_for_ever(

@@ -92,9 +92,7 @@ def test_a_cut_in_the_middle_leaves_nothing_half_done_in_sight(
     assert states[0] == first.commit
 
 
-def assert_whole(
-    user: User, home: Path, folder: Path, repo: str, files: dict[str, bytes]
-) -> None:
+def assert_whole(user: User, home: Path, folder: Path, repo: str, files: dict[str, bytes]) -> None:
     survivor = user.but(home=home)
     assert content_of(folder) == files
     report = survivor.run("verify", repo).json

@@ -63,9 +63,7 @@ def test_after_kill_9_at_a_random_point_little_is_fetched_again(
     [{"symlink": "EPERM", "link": "EPERM"}, {"flock": "ENOLCK"}, {"fallocate": "EOPNOTSUPP"}],
     ids=["no-links", "no-locks", "no-fallocate"],
 )
-def test_resuming_works_in_worse_places_too(
-    shop: Shop, user: User, denied: dict[str, str]
-) -> None:
+def test_resuming_works_in_worse_places_too(shop: Shop, user: User, denied: dict[str, str]) -> None:
     shelf = shop.new(FILES)
     hindered = user.but(prefix=tuple(deny_prefix(**denied)))
     shop.hub.set_faults(SLOWLY)

@@ -1,4 +1,4 @@
-"""Too little space: refused before a byte is downloaded, or stopped cleanly where nobody can know."""
+"""Too little space: refused before a byte is downloaded; where nobody can know, stopped cleanly."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from holdfast.refs import RepoRef, parse_ref
 from tests.support.hub import HubProcess, hub_process
 
 __all__ = [
+    "CLOSED_MACHINE",
     "Ran",
     "Shelf",
     "Shop",
@@ -39,9 +40,20 @@ __all__ = [
     "leftovers",
     "opened_shop",
     "peer",
+    "stamps",
 ]
 
 _ROOT = Path(__file__).resolve().parents[2]
+# What runs behind these words finds every disk read-only (root, in mounts of its own).
+CLOSED_MACHINE = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-euc",
+    "for m in $(awk '{print $5}' /proc/self/mountinfo | sort -u); do "
+    'mount -o remount,ro,bind "$m" 2>/dev/null || true; done; exec "$@"',
+    "sh",
+)
 # A clock that runs ahead: what was written a moment ago counts as old.
 _LATER = """
 import sys, time
@@ -273,7 +285,7 @@ def holds(folder: Path | str, files: Mapping[str, bytes]) -> bool:
 
 
 def disk_used(*folders: Path) -> int:
-    """Return the bytes that files below some folders take; a file with several names counts once."""
+    """Return the bytes that files take; a file with several names counts once."""
     seen: set[tuple[int, int]] = set()
     total = 0
     for folder in folders:
@@ -288,12 +300,22 @@ def disk_used(*folders: Path) -> int:
     return total
 
 
+def stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what would show any writing below a folder: names, sizes and times."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        found[str(path)] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return found
+
+
 def leftovers(root: Path) -> list[str]:
     """Return the temporary names below a folder: none may stay once everything has ended."""
     return sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if path.name.endswith((".incomplete", ".owner", ".tmp")) or path.name.startswith(".holdfast-")
+        if path.name.startswith(".holdfast-")
+        or path.name.endswith((".incomplete", ".owner", ".tmp"))
     )
 
 

@@ -12,7 +12,7 @@ from holdfast.checks import Finding
 from holdfast.config import Settings, unknown_variables
 from holdfast.errors import HoldfastError, NoUsableHome
 from holdfast.hub import HubClient
-from holdfast.places import Home, Probe, SearchPath, surroundings
+from holdfast.places import Home, Probe, SearchPath, is_folder, surroundings
 
 __all__ = ["Examination"]
 
@@ -149,7 +149,7 @@ class Examination:
     def layers(self) -> Iterator[Finding]:
         """Read-only layers that were named and are not there."""
         for layer in self._settings.layers:
-            if not layer.is_dir():
+            if not is_folder(layer):
                 yield Finding(
                     "layers", "error", f"the layer {layer} is not a folder",
                     "correct HOLDFAST_LAYERS",

@@ -27,6 +27,7 @@ __all__ = ["Download", "Downloader"]
 _BACKOFF_S = 0.4
 _BACKOFF_MAX_S = 8.0
 _WAKE_S = 0.1
+_REFUSALS = 4
 _DURABLE_FROM = 1 << 20  # smaller files are flushed together, when the batch is published
 
 
@@ -53,6 +54,7 @@ class Download:
     _users: int = 0
     _left: int = 0
     _mismatches: int = 0
+    _refusals: int = 0
     _address: str | None = None
     _whole_by: int | None = None  # the part whose worker takes the whole body
 
@@ -200,10 +202,12 @@ class Downloader:
                 if partial.offset(index) > before:
                     quiet_since, pause = time.monotonic(), _BACKOFF_S
                 self.trouble = f"{again.error}; trying again"
-                wait = pause if again.after_s is None else again.after_s
+                # Jitter spreads our own pauses; a time that was asked for is never cut short.
+                jitter = random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+                wait = pause * jitter if again.after_s is None else again.after_s
                 if time.monotonic() + wait - quiet_since > self._patience_s:
                     raise again.error from again
-                if self._stop.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+                if self._stop.wait(wait):
                     raise _Stopped from None
                 pause = min(pause * 2, _BACKOFF_MAX_S)
                 continue
@@ -294,8 +298,19 @@ class Downloader:
             self._tasks.extend(kept)
 
     def _refused(self, download: Download, answer: Answer) -> None:
+        shown = answer.url.partition("?")[0]  # what follows may be a signature
+        if not retryable(answer.status) and not same_origin(answer.url, self._endpoint):
+            download._refusals += 1
+            refusal = HubUnavailable(
+                f"the Hub's storage refuses {download.file.path} of {self._revision}",
+                why=f"{shown} answered {answer.status} {download._refusals} times",
+                hint="check the clock (holdfast doctor), and what stands between here and there",
+                file=download.file.path,
+            )
+            # The Hub signs addresses for a while only; a new one is asked for.
+            raise _TryAgain(refusal) if download._refusals < _REFUSALS else refusal
         error = error_for(
-            answer.status, answer.headers, answer.url, self._revision,
+            answer.status, answer.headers, shown, self._revision,
             with_token=self._token is not None,
         )  # fmt: skip
         error.facts["file"] = download.file.path

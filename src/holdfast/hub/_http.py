@@ -221,8 +221,14 @@ def _proxied(proxy: str, context: ssl.SSLContext | None, connections: int) -> ur
 
 
 def _followed(url: str, target: str) -> str:
-    following = urljoin(url, target)
-    if urlsplit(following).scheme not in {"http", "https"}:
+    try:
+        following = urljoin(url, target)
+        scheme = urlsplit(following).scheme
+    except ValueError as error:
+        raise HubProtocolError(
+            f"{url} redirects to no usable address", why=str(error), hint="check HF_ENDPOINT"
+        ) from error
+    if scheme not in {"http", "https"}:
         raise HubProtocolError(
             f"{url} redirects to something that is not HTTP", why=following[:80],
             hint="check HF_ENDPOINT",

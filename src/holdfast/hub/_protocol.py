@@ -44,7 +44,7 @@ __all__ = [
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;]+)*)")
 # Up to here descriptions are known to be whole; the tree, which is paged, has no such limit.
 _MANY_SIBLINGS = 1000
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +151,17 @@ def next_page(headers: Mapping[str, str], url: str) -> str | None:
     """Return the address of the next page out of the ``Link`` header, or None at the end.
 
     Raises:
-        HubProtocolError: the next page is on another origin, where the token must not go.
+        HubProtocolError: the next page's address is malformed, or on another origin, where the
+            token must not go.
     """
     for address, parameters in _LINK.findall(headers.get("Link", "")):
         if re.search(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', parameters):
-            following = urljoin(url, address)
-            if not same_origin(url, following):
+            try:
+                following = urljoin(url, address)
+                near = same_origin(url, following)
+            except ValueError as error:
+                raise _not_a_hub(url, f"its next page has no usable address: {error}") from error
+            if not near:
                 raise _not_a_hub(url, f"its next page is on another origin: {following}")
             return str(following)
     return None

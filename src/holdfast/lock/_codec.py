@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.errors import HoldfastError, ManifestInvalid
+from holdfast.errors import HoldfastError, ManifestInvalid, ReferenceInvalid
 from holdfast.lock._model import Lock, LockedModel, ModelRequest, pointer_id
 from holdfast.refs import Digest, FileEntry, RepoRef, RevisionRef, is_commit, parse_ref
 
@@ -17,6 +17,7 @@ __all__ = ["FORMAT", "dump_lock", "parse_lock", "parse_manifest"]
 FORMAT = 1
 _MODEL_KEYS = {"repo", "type", "revision", "include", "exclude", "local-dir"}
 _LOCKED_KEYS = _MODEL_KEYS | {"name", "commit", "file"}
+_FILE_KEYS = {"path", "size", "digest"}
 
 
 def _load(text: str, name: str) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def _load(text: str, name: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of 5000 digits, a thousand brackets
         raise ManifestInvalid(
             f"{name} is not valid TOML", why=str(error), hint=f"correct {name} at that line"
         ) from error
@@ -48,10 +49,10 @@ def parse_manifest(text: str, name: str = "models.toml") -> tuple[list[ModelRequ
             problems.append(f"models.{key} is not a table")
             continue
         unknown += [f"models.{key}.{field}" for field in table if field not in _MODEL_KEYS]
-        try:
+        wrong = _wrong(table)
+        problems += [f"models.{key}: {problem}" for problem in wrong]
+        if not wrong:
             requests.append(_request(key, table))
-        except (HoldfastError, ValueError) as error:
-            problems.append(f"models.{key}: {error}")
     if problems:
         raise _invalid(name, problems, '[models.NAME]\nrepo = "OWNER/NAME"')
     return requests, unknown
@@ -65,32 +66,43 @@ def _invalid(name: str, problems: list[str], example: str) -> ManifestInvalid:
     )  # fmt: skip
 
 
-def _request(name: str, table: dict[str, Any]) -> ModelRequest:
-    repo = table.get("repo")
-    if not isinstance(repo, str):
-        raise ValueError("repo is missing or not a string")
-    kind = table.get("type")
-    revision = table.get("revision")
+def _wrong(table: dict[str, Any]) -> list[str]:
+    """Return everything that keeps a table from being a request."""
+    repo, revision, kind = table.get("repo"), table.get("revision"), table.get("type")
+    found = []
+    if kind is not None and kind not in ("model", "dataset", "space"):
+        found.append(f"type {kind!r} is none of model, dataset, space")
+    if not isinstance(table.get("local-dir", ""), str):
+        found.append("local-dir is not a string")
+    for key in ("include", "exclude"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            found.append(f"{key} is not a list of strings")
     if revision is not None and not isinstance(revision, str):
-        raise ValueError("revision is not a string")
-    if kind is not None and kind not in {"model", "dataset", "space"}:
-        raise ValueError(f"type {kind!r} is none of model, dataset, space")
-    ref = parse_ref(repo, revision)
-    if kind is not None:
+        found.append("revision is not a string")
+        revision = None
+    if not isinstance(repo, str):
+        found.append("repo is missing or not a string")
+        repo = "any"
+    try:
+        parse_ref(repo)
+    except ReferenceInvalid as error:
+        found.append(str(error))
+        repo = "any"
+    try:
+        parse_ref(repo, revision)
+    except ReferenceInvalid as error:
+        found.append(str(error))
+    return found
+
+
+def _request(name: str, table: dict[str, Any]) -> ModelRequest:
+    """Return the request of a table that has nothing wrong."""
+    ref = parse_ref(table["repo"], table.get("revision"))
+    if (kind := table.get("type")) is not None:
         ref = RevisionRef(RepoRef(ref.repo.id, kind), ref.revision)
-    local_dir = table.get("local-dir", "")
-    if not isinstance(local_dir, str):
-        raise ValueError("local-dir is not a string")
-    return ModelRequest(
-        name, ref, _strings(table, "include"), _strings(table, "exclude"), local_dir
-    )
-
-
-def _strings(table: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = table.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{key} is not a list of strings")
-    return tuple(value)
+    include, exclude = table.get("include", []), table.get("exclude", [])
+    return ModelRequest(name, ref, tuple(include), tuple(exclude), table.get("local-dir", ""))
 
 
 def parse_lock(text: str, name: str = "models.lock") -> Lock:
@@ -108,36 +120,57 @@ def parse_lock(text: str, name: str = "models.lock") -> Lock:
         )
     problems = []
     models = []
-    for table in content.get("model", []):
+    tables = content.get("model", [])
+    if not isinstance(tables, list):
+        tables, problems = [], ["model is not a list of tables"]
+    for table in tables:
         try:
             models.append(_locked(table))
-        except (HoldfastError, ValueError, KeyError, TypeError) as error:
-            shown = table.get("name", "?") if isinstance(table, dict) else "?"
-            problems.append(f"model {shown}: {error!s}")
+        except KeyError as error:
+            problems.append(f"model {_shown(table)}: {error.args[0]} is missing")
+        except (HoldfastError, ValueError, TypeError) as error:
+            problems.append(f"model {_shown(table)}: {error}")
     if problems:
         raise _invalid(name, problems, "holdfast lock")
     unknown = {key: value for key, value in content.items() if key not in {"format", "model"}}
     return Lock(tuple(models), unknown)
 
 
+def _shown(table: object) -> object:
+    return table.get("name", "?") if isinstance(table, dict) else "?"
+
+
 def _locked(table: dict[str, Any]) -> LockedModel:
-    commit = table["commit"]
+    if not isinstance(table, dict) or not isinstance(table["file"], list):
+        raise ValueError("it is not a table with a list of files")
+    name, commit = table["name"], table["commit"]
     if not isinstance(commit, str) or not is_commit(commit):
         raise ValueError(f"{commit!r} is not a commit")
+    if not isinstance(name, str):
+        raise ValueError(f"{name!r} is not a name")
+    if wrong := _wrong(table):
+        raise ValueError("; ".join(wrong))
     files = tuple(_file(item) for item in table["file"])
     unknown = {key: value for key, value in table.items() if key not in _LOCKED_KEYS}
-    return LockedModel(_request(table["name"], table), commit, files, unknown)
+    extra = {item["path"]: more for item in table["file"] if (more := _unknown_of(item))}
+    return LockedModel(_request(name, table), commit, files, unknown, extra)
+
+
+def _unknown_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key not in _FILE_KEYS}
 
 
 def _file(item: dict[str, Any]) -> FileEntry:
+    if not isinstance(item, dict) or not isinstance(item["digest"], str):
+        raise ValueError(f"{item!r} is not a file with a digest")
     algorithm, _, digits = item["digest"].partition(":")
     if algorithm not in {"sha256", "git-sha1"}:
         raise ValueError(f"unknown kind of digest {algorithm!r}")
-    size = item["size"]
-    if not isinstance(size, int) or size < 0 or not isinstance(item["path"], str):
+    path, size = item["path"], item["size"]
+    if not isinstance(path, str) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ValueError(f"{item!r} has no usable path and size")
-    digest = Digest(algorithm, digits)
-    return FileEntry(item["path"], size, digest, pointer_id(digest, size))
+    digest = Digest(algorithm, digits)  # type: ignore[arg-type]
+    return FileEntry(path, size, digest, pointer_id(digest, size))
 
 
 def dump_lock(lock: Lock) -> str:
@@ -161,6 +194,7 @@ def dump_lock(lock: Lock) -> str:
         table |= {"commit": locked.commit, **locked.unknown}
         table["file"] = [
             {"path": f.path, "size": f.size, "digest": str(f.digest)}
+            | locked.unknown_of_files.get(f.path, {})
             for f in sorted(locked.files, key=lambda f: f.path)
         ]
         models.append(table)

@@ -38,13 +38,15 @@ class ModelRequest:
 class LockedModel:
     """One model of ``models.lock``: the request it answers, the commit, and every file.
 
-    ``unknown`` keeps fields that this version does not know, so that they survive rewriting.
+    ``unknown`` keeps fields that this version does not know, so that they survive rewriting;
+    ``unknown_of_files`` those of single files, by path.
     """
 
     request: ModelRequest
     commit: str
     files: tuple[FileEntry, ...]
     unknown: dict[str, Any] = field(default_factory=dict, hash=False)
+    unknown_of_files: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from holdfast.errors import NoUsableHome
 from holdfast.places._atomic import Modes, make_folder
 from holdfast.places._candidates import Candidate, Surroundings, candidates
 from holdfast.places._probe import Probe, probe
+from holdfast.places._system import is_folder
 
 __all__ = ["Considered", "Home", "SearchPath"]
 
@@ -62,7 +63,7 @@ class Home:
     def refused(self) -> list[Path]:
         """The hub caches of refused candidates: readable at best, they lie below this home."""
         hubs = [entry.candidate.hub for entry in self.considered if not entry.chosen]
-        return [hub for hub in hubs if hub is not None and hub.is_dir()]
+        return [hub for hub in hubs if hub is not None and is_folder(hub)]
 
 
 class SearchPath:
@@ -78,8 +79,8 @@ class SearchPath:
         """The hub caches of the configured read-only layers that exist, upper first."""
         found = []
         for layer in self._settings.layers:
-            hub = layer / "hub" if (layer / "hub").is_dir() else layer
-            if hub.is_dir():
+            hub = layer / "hub" if is_folder(layer / "hub") else layer
+            if is_folder(hub):
                 found.append(hub)
         return found
 
@@ -95,15 +96,15 @@ class SearchPath:
                 home = self.home
             except NoUsableHome:
                 open_to_all = [c.hub for c in self.candidates if c.hub and not c.private]
-                return list(dict.fromkeys([*filter(Path.is_dir, open_to_all), *self.layers]))
-            return [hub for hub in (home.hub, *self.below(home)) if hub.is_dir()]
+                return list(dict.fromkeys([*filter(is_folder, open_to_all), *self.layers]))
+            return [hub for hub in (home.hub, *self.below(home)) if is_folder(hub)]
         found: list[Path] = []
         for candidate in self.candidates:
             if candidate.hub is None or candidate.path is None:
                 continue
-            if candidate.hub.is_dir() and not candidate.private:
+            if is_folder(candidate.hub) and not candidate.private:
                 found.append(candidate.hub)
-            if candidate.must_exist and not candidate.path.parent.is_dir():
+            if candidate.must_exist and not is_folder(candidate.path.parent):
                 continue
             if _looks_writable(candidate.path):
                 break
@@ -143,7 +144,7 @@ class SearchPath:
     def _consider(self, candidate: Candidate) -> Considered:
         if candidate.path is None:
             return Considered(candidate, candidate.missing)
-        if candidate.must_exist and not candidate.path.parent.is_dir():
+        if candidate.must_exist and not is_folder(candidate.path.parent):
             return Considered(candidate, f"there is no {candidate.path.parent}")
         # A home that other users' files could be slipped into must be private before anything
         # is made in it; elsewhere the hub folder itself is what gets written to.
@@ -164,11 +165,11 @@ class SearchPath:
 def _probe_target(candidate: Candidate) -> Path:
     if candidate.path is None or candidate.hub is None:  # pragma: no cover - see _consider
         raise AssertionError(candidate)
-    return candidate.hub if candidate.hub.is_dir() and not candidate.private else candidate.path
+    return candidate.hub if is_folder(candidate.hub) and not candidate.private else candidate.path
 
 
 def _looks_writable(path: Path) -> bool:
     """Return whether a folder, or the nearest that exists above it, can be written to."""
     while not os.path.lexists(path) and path.parent != path:
         path = path.parent
-    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+    return is_folder(path) and os.access(path, os.W_OK | os.X_OK)

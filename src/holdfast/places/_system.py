@@ -20,6 +20,7 @@ __all__ = [
     "fallocate",
     "filesystem_of",
     "host_id",
+    "is_folder",
     "process_alive",
     "process_birth",
     "start_writeback",
@@ -99,6 +100,11 @@ def start_writeback(descriptor: int, offset: int, size: int) -> None:
         libc.sync_file_range(
             descriptor, ctypes.c_int64(offset), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE
         )
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether this is a folder; one that may not be looked at counts as none."""
+    return os.path.isdir(path)  # noqa: PTH112 - the method raises where access is denied
 
 
 def filesystem_of(folder: Path) -> str:

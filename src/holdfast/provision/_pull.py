@@ -13,7 +13,7 @@ from holdfast.config import Settings
 from holdfast.errors import HoldfastError, HubUnavailable, NotHere, NoUsableHome, StorageFailed
 from holdfast.events import Notice, Reporter, silent
 from holdfast.hub import Downloader, HubClient
-from holdfast.places import Modes, SearchPath, free_space, hold, surroundings
+from holdfast.places import Modes, SearchPath, free_space, hold, is_folder, surroundings
 from holdfast.provision._apply import apply, check, storage_errors
 from holdfast.provision._plan import Plan
 from holdfast.provision._resolve import Local, Resolved, Wanted, resolve
@@ -221,7 +221,7 @@ class Provisioner:
             return folder if here and _all_good(folder, entries) else None
         for repo in local.repos:
             target = CacheTarget(repo, resolved.commit, (), self.modes)
-            if target.root.is_dir() and _all_good(target, entries):
+            if is_folder(target.root) and _all_good(target, entries):
                 if repo.hub not in self.places.layers:
                     self._keep(wanted, resolved, repo, entries)
                 return target
@@ -265,7 +265,7 @@ class Provisioner:
         # Bytes in a folder of the user's choice can be found again from the home, if there is one.
         hubs = self.places.readable()
         repo = RepoFolder(hubs[0], wanted.ref.repo) if hubs else None
-        if repo is not None and repo.folder.is_dir():
+        if repo is not None and is_folder(repo.folder):
             repo.remember_folder(target.root.absolute(), self.modes)
 
     def _older(

@@ -20,6 +20,7 @@ from holdfast.errors import (
 )
 from holdfast.events import Notice, Reporter
 from holdfast.hub import HubClient
+from holdfast.places import is_folder
 from holdfast.provision._plan import select
 from holdfast.refs import FileEntry, RevisionRef
 from holdfast.store import FolderTarget, RepoFolder
@@ -96,7 +97,7 @@ class Local:
     @property
     def knows_repository(self) -> bool:
         """Whether anything of the repository is here at all."""
-        return self._folder is not None or any(repo.folder.is_dir() for repo in self.repos)
+        return self._folder is not None or any(is_folder(repo.folder) for repo in self.repos)
 
     def listing(self, commit: str) -> list[FileEntry] | None:
         """Return all files of a commit, if its listing was kept anywhere."""
@@ -126,6 +127,14 @@ class Local:
             if chosen and all(self._seems_here(commit, entry) for entry in chosen):
                 return Resolved(commit, entries, stale=True, complete_listing=complete)
         return None
+
+    def lacking(self) -> list[str]:
+        """Return the files that keep the revision, as far as it is known, from being whole here."""
+        for commit in self._known_commits():
+            chosen = self._wanted.matching(self.listing(commit) or self.partial(commit))
+            if chosen:
+                return [entry.path for entry in chosen if not self._seems_here(commit, entry)]
+        return []
 
     def _known_commits(self) -> list[str]:
         ref = self._wanted.ref
@@ -168,7 +177,7 @@ def resolve(
         return Resolved(ref.revision, entries)
     known = local.last_known()
     if settings.offline:
-        return _offline(ref, known, report)
+        return _offline(ref, known, local.lacking, report)
     deadline = time.monotonic() + (
         settings.metadata_timeout_s if known is None else settings.warm_timeout_s
     )
@@ -199,14 +208,20 @@ def _stale_text(ref: RevisionRef, commit: str, error: HoldfastError) -> str:
     )
 
 
-def _offline(ref: RevisionRef, known: Resolved | None, report: Reporter) -> Resolved:
+def _offline(
+    ref: RevisionRef, known: Resolved | None, lacking: Callable[[], list[str]], report: Reporter
+) -> Resolved:
     if known is None:
+        files = lacking()
+        which = f"{len(files)} files are missing or cut short: {', '.join(files[:5])}"
         raise NotHere(
             f"{ref} is not complete here",
-            why="only local files may be used (offline), and no complete copy was found",
+            why="only local files may be used (offline), and "
+            + (which if files else "no complete copy was found"),
             hint=f"with a network: holdfast pull {ref}",
             repo=str(ref.repo),
             revision=ref.revision,
+            files=files,
         )
     if not ref.pinned:
         report(Notice("info", f"offline: using the last known revision of {ref}, {known.commit}"))

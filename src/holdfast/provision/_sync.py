@@ -89,7 +89,11 @@ def _pin(
         wanted, local, provisioner.settings, lambda: provisioner.client, provisioner.report
     )
     files = tuple(wanted.select(found.entries))
-    return LockedModel(request, found.commit, files, before.unknown if before else {})
+    if before is None:
+        return LockedModel(request, found.commit, files)
+    same = {(f.path, f.digest) for f in before.files} & {(f.path, f.digest) for f in files}
+    kept = {path: before.unknown_of_files.get(path, {}) for path, _ in same}
+    return LockedModel(request, found.commit, files, before.unknown, kept)
 
 
 def sync_models(

@@ -92,6 +92,7 @@ class _Stored:
     place: Place
     listing: list[FileEntry]
     expected: list[FileEntry]
+    layer: bool = False  # never written, whatever its permissions would allow
 
 
 def stored(repo: RepoFolder, commit: str) -> tuple[list[FileEntry], list[FileEntry]]:
@@ -105,8 +106,7 @@ def stored(repo: RepoFolder, commit: str) -> tuple[list[FileEntry], list[FileEnt
     root = repo.snapshot(commit)
 
     def named(entry: FileEntry) -> bool:
-        path = root.joinpath(*entry.path.split("/"))
-        return path.is_symlink() or path.exists()
+        return os.path.lexists(root.joinpath(*entry.path.split("/")))
 
     return listing, [entry for entry in listing if entry.path in asked or named(entry)]
 
@@ -149,7 +149,8 @@ def verify(
         check.stop.set()  # after Ctrl-C nothing is hashed to its end
         pool.shutdown(cancel_futures=True)
     for item in found:
-        _save_seals(item.place, provisioner)
+        if not item.layer:
+            _save_seals(item.place, provisioner)
     unlisted = tuple(item.revision for item in found if not item.listing)
     seconds = time.monotonic() - started
     return Report(len(found), len(files), hashed, seconds, tuple(bad), unlisted)
@@ -160,23 +161,22 @@ class _Check:
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self._good: set[tuple[int, int]] = set()
+        self._good: set[tuple[object, ...]] = set()
 
     def one(self, pair: tuple[_Stored, FileEntry]) -> tuple[FileEntry, BadFile | None]:
         item, entry = pair
         path = item.place.path_of(entry)
-        same = _identity(path)
-        if same is not None and same in self._good:
+        same = (entry.digest, *_identity(path))
+        if same in self._good:
             return entry, None  # a blob that several revisions share
         seals = item.place.seals
         state = state_of(path, entry, seals, trust_seals=False, taken=self._taken)
         if state != "good":
             actual = _actual(path, entry, state)
-            if state == "wrong-content":
+            if state == "wrong-content" and not item.layer:
                 _set_apart(path)
             return entry, BadFile(item.revision, entry, path, state, actual)
-        if same is not None:
-            self._good.add(same)
+        self._good.add(same)
         return entry, None
 
     def _taken(self, count: int) -> None:
@@ -191,12 +191,14 @@ def _set_apart(path: Path) -> None:
         os.utime(path)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
+def _identity(path: Path) -> tuple[object, ...]:
+    # Numbers of files count only where the file system knows of several names; elsewhere some give
+    # the number of one file to another soon after.
+    with contextlib.suppress(OSError):
         status = path.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if status.st_ino else None
+        if status.st_nlink > 1:
+            return status.st_dev, status.st_ino
+    return (os.path.realpath(path),)
 
 
 def _actual(path: Path, entry: FileEntry, state: State) -> str:
@@ -228,10 +230,15 @@ def _stored(
     wanted: list[RevisionRef | None] = [*refs] or [None]
     for ref in wanted:
         count = 0
+        above: dict[RevisionRef, set[str]] = {}
         for hub in hubs:
             for item in _stored_in(hub, ref, provisioner):
                 count += 1
-                yield item
+                paths = {entry.path for entry in item.expected}
+                # What is whole in an upper home is used from there, and not from below.
+                if not paths <= above.get(item.revision, set()) or not paths:
+                    above.setdefault(item.revision, paths)
+                    yield item
         if ref is not None and not count:
             raise NotHere(
                 f"{ref} is not stored here",
@@ -243,6 +250,7 @@ def _stored(
 def _stored_in(hub: Path, ref: RevisionRef | None, provisioner: Provisioner) -> Iterator[_Stored]:
     from holdfast.store import repositories
 
+    layer = hub in provisioner.places.layers
     repos = [ref.repo] if ref is not None else repositories(hub)
     for repo_ref in repos:
         repo = RepoFolder(hub, repo_ref)
@@ -253,7 +261,7 @@ def _stored_in(hub: Path, ref: RevisionRef | None, provisioner: Provisioner) -> 
         for commit in commits:
             place = CacheTarget(repo, commit, (), provisioner.modes)
             listing, expected = stored(repo, commit)
-            yield _Stored(RevisionRef(repo_ref, commit), place, listing, expected)
+            yield _Stored(RevisionRef(repo_ref, commit), place, listing, expected, layer)
 
 
 def _stored_folder(provisioner: Provisioner, refs: list[RevisionRef], local_dir: Path) -> _Stored:
@@ -306,10 +314,20 @@ def repair(
 def _mend(
     provisioner: Provisioner, revision: RevisionRef, files: list[BadFile], local_dir: Path | None
 ) -> Pulled:
-    paths = frozenset(bad.entry.path for bad in files)
-    wanted = Wanted(revision, local_dir=local_dir, paths=paths)
-    listing = provisioner.local(wanted).listing(revision.revision)
-    entries = [bad.entry for bad in files]
+    broken = {bad.entry.path: bad.entry for bad in files}
+    local = provisioner.local(Wanted(revision, local_dir=local_dir))
+    if local_dir is None and not _all_below(provisioner.places.home.hub, files):
+        # A layer is never written: the whole revision is made to be in the home, on top of it.
+        for repo in local.repos:
+            for entry in stored(repo, revision.revision)[1]:
+                broken.setdefault(entry.path, entry)
+    entries = list(broken.values())
+    wanted = Wanted(revision, local_dir=local_dir, paths=frozenset(broken))
+    listing = local.listing(revision.revision)
     resolved = Resolved(revision.revision, listing or entries, complete_listing=bool(listing))
     # Seals do not count here: a good copy of the same age may have vouched for the bad one.
     return provisioner.bring(wanted, resolved, entries, time.monotonic(), trust_seals=False)
+
+
+def _all_below(hub: Path, files: list[BadFile]) -> bool:
+    return all(bad.path.is_relative_to(hub) for bad in files)

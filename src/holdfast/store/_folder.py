@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 from holdfast.errors import ReferenceInvalid
-from holdfast.places import Modes, Strategy, make_folder, replace, write_file
+from holdfast.places import Modes, Strategy, make_folder, open_shared, replace, write_file
 from holdfast.refs import FileEntry, RevisionRef, is_commit
 from holdfast.store._layout import (
     CACHEDIR_TAG,
@@ -119,7 +118,7 @@ class FolderTarget:
         if is_commit(ref.revision):
             return ref.revision
         state = self._state()
-        found = state.get("revisions", {}).get(ref.revision)
+        found = _table(state, "revisions").get(ref.revision)
         same = state.get("repo") == str(ref.repo)
         return found if same and isinstance(found, str) and is_commit(found) else None
 
@@ -127,7 +126,9 @@ class FolderTarget:
         """Return repository and commit of what is here now, or None."""
         state = self._state()
         repo, commit = state.get("repo"), state.get("commit")
-        return (repo, commit) if isinstance(repo, str) and isinstance(commit, str) else None
+        if isinstance(repo, str) and isinstance(commit, str) and is_commit(commit):
+            return repo, commit
+        return None
 
     def requested(self) -> list[FileEntry]:
         """Return the files that were asked for at the present commit."""
@@ -141,7 +142,7 @@ class FolderTarget:
     def _state(self) -> dict[str, Any]:
         try:
             content = json.loads((self.records / "holdfast.json").read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}  # no record: nothing is known to have been brought here
         return content if isinstance(content, dict) else {}
 
@@ -149,7 +150,7 @@ class FolderTarget:
         state = self._state() if self.present() else {}
         same_repo = state.get("repo") == str(ref.repo)
         before = self.requested() if same_repo and state.get("commit") == self.commit else []
-        revisions = state.get("revisions", {}) if same_repo else {}
+        revisions = _table(state, "revisions") if same_repo else {}
         content = {
             "repo": str(ref.repo),
             "commit": self.commit,
@@ -159,14 +160,20 @@ class FolderTarget:
         write_file(self.records / "holdfast.json", json.dumps(content).encode(), self.modes)
 
 
+def _table(state: dict[str, Any], key: str) -> dict[str, Any]:
+    found = state.get(key)
+    return found if isinstance(found, dict) else {}
+
+
 def _note(path: Path, text: str, modes: Modes) -> None:
     # huggingface_hub's note about one file. It is only ever a hint, so it need not last; beside a
     # file with the longest possible name there is no room for one.
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, modes.file)
+        descriptor = open_shared(path, modes)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
         return
     with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+        file.truncate()
         file.write(text)

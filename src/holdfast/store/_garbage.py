@@ -80,10 +80,10 @@ def find_garbage(repo: RepoFolder, *, old_revisions: bool, modes: Modes) -> list
         modes: permission bits, for lock files.
     """
     opened = open_files(repo.folder)
-    doomed = set(_unnamed(repo)) if old_revisions else set()
+    doomed = _unnamed(repo) if old_revisions and not _peer_at_work(repo, modes) else ()
     found = [
         Garbage(repo.snapshot(commit), "old-revision", _own_size(repo.snapshot(commit)))
-        for commit in sorted(doomed)
+        for commit in doomed
         if not _in_use(repo, commit, opened)
     ]
     kept = [c for c in repo.commits() if repo.snapshot(c) not in {item.path for item in found}]
@@ -103,12 +103,28 @@ def _unnamed(repo: RepoFolder) -> Iterator[str]:
 
 
 def _in_use(repo: RepoFolder, commit: str, opened: set[Path]) -> bool:
-    root = repo.snapshot(commit)
-    return any(
-        path.resolve() in opened or path.absolute() in opened
-        for folder, _, names in os.walk(root)
-        for path in (Path(folder) / name for name in names)
-    )
+    """Return whether somebody has a file of a revision open, or has just put one there."""
+    for folder, _, names in os.walk(repo.snapshot(commit)):
+        if time.time() - Path(folder).stat().st_mtime < _GRACE_S:
+            return True
+        for path in (Path(folder) / name for name in names):
+            if path.resolve() in opened or path.absolute() in opened:
+                return True
+    return False
+
+
+def _peer_at_work(repo: RepoFolder, modes: Modes) -> bool:
+    """Return whether another tool holds any of its locks: it may be filling any revision."""
+    for path in _files(repo.lock_path.parent):
+        if path.suffix == ".lock" and path != repo.lock_path:
+            try:
+                with try_lock(path, modes):
+                    continue
+            except Taken:
+                return True
+            except OSError:
+                continue  # no lock can be had: how recent things are has to tell
+    return False
 
 
 def _needed(repo: RepoFolder, commits: list[str]) -> tuple[set[str], set[tuple[int, int]]]:
@@ -147,6 +163,8 @@ def _kind(
     partial = _PEER_PARTIAL.fullmatch(path.name)
     etag = partial["etag"] if partial else path.name
     if partial is None:
+        if age_s < _GRACE_S:
+            return None  # its link may be in the making
         if etag in needed[0] or (status.st_dev, status.st_ino) in needed[1]:
             return None
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", etag):

@@ -34,6 +34,10 @@ __all__ = [
 _log = logging.getLogger(__name__)
 _TREE_FORMAT = 1
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+# What reading a damaged record, or somebody else's, comes to.
+_MALFORMED = (
+    ValueError, KeyError, TypeError, AttributeError, RecursionError, ReferenceInvalid,
+)  # fmt: skip
 CACHEDIR_TAG = (
     b"Signature: 8a477f597d28d172789f06886806bc55\n"
     b"# This folder holds downloaded models; they can be fetched again.\n"
@@ -60,7 +64,7 @@ def read_listing(path: Path) -> list[FileEntry] | None:
         return [entry_from_json(name, info) for name, info in content["files"].items()]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ReferenceInvalid) as error:
+    except (OSError, *_MALFORMED) as error:
         _log.warning("the listing %s is unreadable and not used: %s", path, error)
         return None
 
@@ -224,7 +228,7 @@ class RepoFolder:
             content = json.loads((self.own / "requests" / f"{commit}.json").read_bytes())
             files = [entry_from_json(name, info) for name, info in content["files"].items()]
             return files, bool(content["pinned"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ReferenceInvalid):
+        except (OSError, *_MALFORMED):
             return [], False
 
     def keep_request(

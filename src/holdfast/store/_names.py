@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from holdfast.places import Probe, can_hold, temporary_name
+from holdfast.places import Probe, can_hold, is_folder, temporary_name
 
 __all__ = ["forbidden", "impossible"]
 
@@ -126,7 +126,7 @@ def _refused_names(paths: list[str], folder: Path, probe: Probe) -> list[tuple[s
     if not names:
         return []
     nearest = folder
-    while not nearest.is_dir():
+    while not is_folder(nearest):
         nearest = nearest.parent
     work = nearest / temporary_name(".holdfast-names")
     work.mkdir(0o700)

@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from holdfast.places import Modes, write_file
+from holdfast.places import Modes, make_folder, write_file
 from holdfast.refs import Digest
 
 __all__ = ["Seals"]
@@ -67,6 +67,7 @@ class Seals:
             "format": _FORMAT,
             "verified": {key: sorted(times) for key, times in sorted(merged.items()) if times},
         }
+        make_folder(self._path.parent, modes)  # another tool's cache has none yet
         write_file(self._path, json.dumps(content, indent=1).encode(), modes)
         self._new.clear()
 
@@ -82,5 +83,7 @@ def _read(path: Path) -> dict[str, set[int]]:
         if content["format"] != _FORMAT:
             return {}
         return {str(key): {int(t) for t in times} for key, times in content["verified"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+    ):  # fmt: skip
         return {}
