@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from holdfast.errors import ConfigInvalid
 
@@ -59,8 +60,11 @@ def _paths(text: str) -> tuple[Path, ...]:
 
 
 def _url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise ValueError("must start with http:// or https://")
+    parts = urlsplit(text)  # which refuses malformed addresses too
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be http:// or https:// and a host")
+    if parts.port == 0:
+        raise ValueError("must not name port 0")
     return text.rstrip("/")
 
 
@@ -158,6 +162,9 @@ class Settings:
                 values[item.name] = _read(variable, text, item.metadata)
                 break
         values.update({name: value for name, value in overrides.items() if value is not None})
+        if overrides.get("endpoint") is not None:
+            metadata = cls.__dataclass_fields__["endpoint"].metadata
+            values["endpoint"] = _read("--endpoint", overrides["endpoint"], metadata)
         if "token" not in values:
             values["token"] = read_token(env)
         return cls(**values)
@@ -168,10 +175,11 @@ def _read(variable: str, text: str, metadata: Mapping[str, Any]) -> Any:
         return metadata["parse"](text)
     except ValueError as error:
         shown = "***" if metadata["parse"] is Secret else repr(text)
+        cure = "correct" if variable.startswith("-") else "unset"
         raise ConfigInvalid(
             f"the setting {variable}={shown} cannot be used",
             why=str(error),
-            hint=f"unset {variable}    (it means: {metadata['doc']})",
+            hint=f"{cure} {variable}    (it means: {metadata['doc']})",
         ) from error
 
 

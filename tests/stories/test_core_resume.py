@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from holdfast.places import temporary_name
 from tests.support import repos
 from tests.support.core import Shop, User, content_of, disk_used, leftovers, peer
 from tests.support.deny import deny_prefix
@@ -213,6 +216,49 @@ def test_the_peer_is_not_disturbed_by_what_was_left(shop: Shop, user: User) -> N
     shop.hub.set_faults()
     assert content_of(peer(user, shelf.name, online=True)) == files
     assert content_of(user.run("--offline", "pull", shelf.name).json["path"]) == files
+
+
+def test_crumbs_of_killed_processes_are_swept_up_and_those_of_live_ones_stay(
+    shop: Shop, user: User
+) -> None:
+    """A kill can come between making a temporary name and renaming it, wherever that happens."""
+    home = user.home or Path()
+    files = {"config.json": b"{}", "sub/w.bin": repos.noise(50_000, "crumbs")}
+    shelf = shop.new(files)
+    user.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    cache, root = shelf.cache(home), shelf.folder(home)
+    dead, live = _dead_ones_name(user), temporary_name("config.json")
+    places = [root, root / "sub", cache / "trees", cache / "refs", cache / ".holdfast"]
+    for folder in places:
+        (folder / dead).write_bytes(b"crumb")
+        (folder / live).write_bytes(b"in use")
+    probe = home / "hub" / _dead_ones_name(user, ".holdfast-probe")
+    (probe / "inside").mkdir(parents=True)
+
+    user.run("collect").json  # noqa: B018
+
+    assert not probe.exists()
+    assert [folder for folder in places if (folder / dead).exists()] == []
+    assert [folder for folder in places if not (folder / live).exists()] == []
+    assert content_of(root) == files | {live: b"in use", f"sub/{live}": b"in use"}
+
+
+def test_a_pull_sweeps_up_the_crumbs_of_the_one_that_was_killed(shop: Shop, user: User) -> None:
+    home = user.home or Path()
+    shelf = shop.new({"config.json": b"{}", "sub/w.bin": repos.noise(50_000, "crumbs")})
+    for folder in (shelf.folder(home), shelf.folder(home) / "sub"):
+        folder.mkdir(parents=True)
+        (folder / _dead_ones_name(user)).write_bytes(b"crumb")
+    user.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    assert leftovers(home) == []
+
+
+def _dead_ones_name(user: User, stem: str = "config.json") -> str:
+    """Return a temporary name of a process that has ended."""
+    script = f"from holdfast.places import temporary_name; print(temporary_name({stem!r}))"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(user.env), check=True)
+    return done.stdout.strip()
 
 
 def settled(shop: Shop) -> int:

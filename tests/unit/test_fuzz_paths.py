@@ -50,7 +50,8 @@ def test_what_passes_stays_inside_the_folder(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/", "/a", "..", "../a", "a/..", "a/../b", "./a", "a/.", "a//b", "a/", "a\0b", "\ud800"]
+    "path",
+    ["", "/", "/a", "..", "../a", "a/..", "a/../b", "./a", "a/.", "a//b", "a/", "a\0b", "\ud800"],
 )  # fmt: skip
 def test_what_would_leave_the_folder_does_not_pass(path: str) -> None:
     assert forbidden(path)
@@ -131,7 +132,9 @@ requests = st.builds(
     ModelRequest, texts, st.builds(RevisionRef, repos, st.sampled_from(["main", "v1", COMMIT])),
     st.lists(texts, max_size=2).map(tuple), st.lists(texts, max_size=2).map(tuple), texts,
 )  # fmt: skip
-plain = st.one_of(st.booleans(), st.integers(-(1 << 60), 1 << 60), texts, st.lists(texts, max_size=2))
+plain = st.one_of(
+    st.booleans(), st.integers(-(1 << 60), 1 << 60), texts, st.lists(texts, max_size=2)
+)
 unknown = st.dictionaries(texts.map("x-{}".format), plain, max_size=2)
 locked = st.builds(
     lambda request, files, more, each: LockedModel(
@@ -159,7 +162,8 @@ SOUND = dump_lock(
                       (entry_of("a.bin", 3, Digest("sha256", "2" * 64)),)),))
 )  # fmt: skip
 pieces = st.sampled_from([
-    "format = 1\n", "format = 2\n", "[[model]]\n", "[[model.file]]\n", "model = 3\n", "model = [1]\n",
+    "format = 1\n", "format = 2\n", "[[model]]\n", "[[model.file]]\n", "model = 3\n",
+    "model = [1]\n",
     'name = "x"\n', "name = 1\n", 'repo = "a/b"\n', 'repo = "../b"\n', f'commit = "{COMMIT}"\n',
     "commit = 1\n", "file = 1\n", "file = [1]\n", 'path = "p"\n', "size = -1\n", "size = true\n",
     "size = 3\n", "digest = 1\n", 'digest = "md5:1"\n', 'digest = "sha256:1"\n',
@@ -182,8 +186,12 @@ def refused_or_read(read: Callable[[str], Any], text: str) -> None:
     try:
         read(text)
     except ManifestInvalid as error:
-        assert error.why
-        assert error.hint
+        says_why(error)
+
+
+def says_why(error: ManifestInvalid) -> None:
+    assert error.why
+    assert error.hint
 
 
 @quick
@@ -298,7 +306,9 @@ def _strings(data: bytes) -> list[str]:
     return [repo] if isinstance(repo, str) else []
 
 
-@pytest.mark.parametrize("text", ["", "\n", COMMIT + "\n", f" {COMMIT}\r\n", COMMIT, "main", "é", "0" * 39])
+@pytest.mark.parametrize(
+    "text", ["", "\n", COMMIT + "\n", f" {COMMIT}\r\n", COMMIT, "main", "é", "0" * 39]
+)
 def test_a_ref_is_its_commit_or_nothing(tmp_path: Path, text: str) -> None:
     repo = RepoFolder(tmp_path, REPO)
     (repo.folder / "refs").mkdir(parents=True)

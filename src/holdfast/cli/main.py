@@ -80,7 +80,7 @@ def _context(args: argparse.Namespace, env: Mapping[str, str]) -> Context:
     settings = Settings.from_env(
         env,
         home=args.home,
-        endpoint=args.endpoint.rstrip("/") if args.endpoint else None,
+        endpoint=args.endpoint or None,
         offline=True if args.offline else None,
     )
     return Context(settings, env, args.json, args.quiet, args.verbose, sys.stdout, sys.stderr)

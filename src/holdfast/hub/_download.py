@@ -241,7 +241,7 @@ class Downloader:
                 self._check_length(answer, download)
             else:
                 self._refused(download, answer)
-            self._receive(download, partial, answer, offset, end)
+            self._receive(download, partial, answer, offset, end, index)
         finally:
             answer.close()
 
@@ -291,11 +291,12 @@ class Downloader:
             if download._whole_by is not None:
                 raise _Left
             download._whole_by = index
-            partial.restart()
         with self._changed:
-            kept = [task for task in self._tasks if task[0] is not download]
-            self._tasks.clear()
-            self._tasks.extend(kept)
+            self._tasks = deque(task for task in self._tasks if task[0] is not download)
+            # Nobody else may write, or say what was written, once all of it is to come again.
+            while download._users > 1 and not self._stop.is_set():
+                self._changed.wait(_WAKE_S)
+        partial.restart()
 
     def _refused(self, download: Download, answer: Answer) -> None:
         shown = answer.url.partition("?")[0]  # what follows may be a signature
@@ -320,12 +321,14 @@ class Downloader:
         raise error
 
     def _receive(
-        self, download: Download, partial: Partial, answer: Answer, offset: int, end: int
+        self, download: Download, partial: Partial, answer: Answer, offset: int, end: int, index: int
     ) -> None:
         try:
             for chunk in answer.chunks():
                 if self._stop.is_set():
                     raise _Stopped
+                if download._whole_by not in (None, index):
+                    raise _Left
                 kept = chunk[: end - offset]  # never more than was promised
                 if not kept:
                     break

@@ -231,4 +231,5 @@ def claimed(path: Path, size: int) -> int:
         tail = file.read(_HEAD.size + _COUNT.size * parts)
     if len(tail) < _HEAD.size + _COUNT.size * parts or tail[:8] != _MAGIC:
         return 0
-    return min(size, sum(count for (count,) in _COUNT.iter_unpack(tail[_HEAD.size :])))
+    total: int = sum(count for (count,) in _COUNT.iter_unpack(tail[_HEAD.size :]))
+    return min(size, total)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from holdfast.events import Notice, Reporter
-from holdfast.places import Home, Taken, describe_error, make_folder, take_turn
+from holdfast.places import Home, Taken, describe_error, make_folder, sweep, take_turn
 from holdfast.provision._apply import storage_errors
 from holdfast.store import Garbage, RepoFolder, find_garbage, repositories
 
@@ -49,10 +51,20 @@ def _collect(home: Home, *, old_revisions: bool, dry_run: bool, report: Reporter
             except Taken:
                 report(Notice("info", f"{ref} is being worked on and was left alone"))
                 continue
+            if not dry_run:
+                _sweep(repo)
             for item in find_garbage(repo, old_revisions=old_revisions, modes=home.modes):
                 if dry_run or _remove(repo, item, report):
                     removed.append(item)
     return Collected(tuple(removed), sum(item.size for item in removed))
+
+
+def _sweep(repo: RepoFolder) -> None:
+    # What killed processes left beside the names and records that they were about to replace.
+    for folder, _, _ in os.walk(repo.folder):
+        if Path(folder) != repo.blobs:
+            sweep(Path(folder))
+    sweep(repo.lock_path.parent)
 
 
 def _remove(repo: RepoFolder, item: Garbage, report: Reporter) -> bool:

@@ -6,10 +6,13 @@ the file open, and what changed within the last minute is left alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,8 @@ from holdfast.places import Modes, Taken, owner_of, try_lock
 from holdfast.store._layout import RepoFolder
 
 __all__ = ["Garbage", "find_garbage", "open_files"]
+
+Kind = Literal["orphan", "unreferenced", "old-revision"]
 
 _GRACE_S = 60.0
 _PEER_PARTIAL = re.compile(r"(?P<etag>[0-9a-f]{40}|[0-9a-f]{64})(\.[0-9a-f]{8})?\.incomplete")
@@ -35,7 +40,7 @@ class Garbage:
     """
 
     path: Path
-    kind: Literal["orphan", "unreferenced", "old-revision"]
+    kind: Kind
     size: int
 
 
@@ -80,19 +85,15 @@ def find_garbage(repo: RepoFolder, *, old_revisions: bool, modes: Modes) -> list
         modes: permission bits, for lock files.
     """
     opened = open_files(repo.folder)
-    doomed = _unnamed(repo) if old_revisions and not _peer_at_work(repo, modes) else ()
-    found = [
-        Garbage(repo.snapshot(commit), "old-revision", _own_size(repo.snapshot(commit)))
-        for commit in doomed
-        if not _in_use(repo, commit, opened)
-    ]
-    kept = [c for c in repo.commits() if repo.snapshot(c) not in {item.path for item in found}]
-    needed = _needed(repo, kept)
+    old = _unnamed(repo) if old_revisions and not _peer_at_work(repo, modes) else ()
+    doomed = [commit for commit in old if not _in_use(repo, commit, opened)]
+    found: list[tuple[Path, Kind]] = [(repo.snapshot(commit), "old-revision") for commit in doomed]
+    needed = _needed(repo, [commit for commit in repo.commits() if commit not in doomed])
     for path in _files(repo.blobs):
         kind = _kind(repo, path, needed, modes)
         if kind is not None and path.resolve() not in opened and path not in opened:
-            found.append(Garbage(path, kind, _size(path)))
-    return found
+            found.append((path, kind))
+    return _weighed(found)
 
 
 def _unnamed(repo: RepoFolder) -> Iterator[str]:
@@ -152,7 +153,7 @@ def _kind(
     path: Path,
     needed: tuple[set[str], set[tuple[int, int]]],
     modes: Modes,
-) -> Literal["orphan", "unreferenced"] | None:
+) -> Kind | None:
     try:
         status = path.lstat()
     except OSError:
@@ -195,16 +196,24 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _size(path: Path) -> int:
-    status = path.lstat()
-    # A file with other names gives nothing back.
-    return 0 if status.st_nlink > 1 else getattr(status, "st_blocks", 0) * 512 or status.st_size
+def _weighed(found: list[tuple[Path, Kind]]) -> list[Garbage]:
+    """Say what each gives back: a file with several names, once the last of them goes."""
+    names: Counter[tuple[int, int]] = Counter()
+    weighed = []
+    for path, kind in found:
+        size = 0
+        for status in _statuses(path):
+            names[status.st_dev, status.st_ino] += 1
+            if status.st_nlink <= max(1, names[status.st_dev, status.st_ino]):
+                size += getattr(status, "st_blocks", 0) * 512 or status.st_size
+        weighed.append(Garbage(path, kind, size))
+    return weighed
 
 
-def _own_size(root: Path) -> int:
-    return sum(
-        _size(Path(folder) / name)
-        for folder, _, names in os.walk(root)
-        for name in names
-        if not (Path(folder) / name).is_symlink()
-    )
+def _statuses(path: Path) -> Iterator[os.stat_result]:
+    inside = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    for file in inside or [path]:
+        with contextlib.suppress(OSError):  # it went while we looked
+            status = file.lstat()
+            if stat.S_ISREG(status.st_mode):
+                yield status
