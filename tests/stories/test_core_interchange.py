@@ -34,6 +34,9 @@ WORLDS: dict[str, dict[str, str]] = {
     "no-links": {"symlink": "EPERM", "link": "EPERM"},
 }
 worlds = pytest.mark.parametrize("denied", WORLDS.values(), ids=WORLDS.keys())
+both_ends = pytest.mark.parametrize(
+    "denied", [WORLDS["links"], WORLDS["no-links"]], ids=["links", "no-links"]
+)
 
 
 def words(denied: dict[str, str]) -> tuple[str, ...]:
@@ -85,7 +88,7 @@ def test_what_the_peer_brought_is_used_offline_and_can_be_verified(
     assert leftovers(home_of(user)) == []
 
 
-@worlds
+@both_ends
 def test_a_folder_the_peer_filled_is_taken_over_without_a_download(
     shop: Shop, user: User, tmp_path: Path, denied: dict[str, str]
 ) -> None:
@@ -105,7 +108,7 @@ def test_a_folder_the_peer_filled_is_taken_over_without_a_download(
     assert leftovers(chosen) == []
 
 
-@pytest.mark.parametrize("text", ["{}\n", "{}\r\n", " {} "], ids=["newline", "windows", "spaces"])
+@pytest.mark.parametrize("text", ["{}\n", " {}\r\n"], ids=["newline", "windows"])
 def test_a_ref_with_white_space_around_it_is_read_and_written_anew_for_others(
     shop: Shop, user: User, text: str
 ) -> None:
@@ -125,8 +128,8 @@ def test_a_ref_with_white_space_around_it_is_read_and_written_anew_for_others(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"../../..", b"\xff\x00\xff", b"f" * 40],
-    ids=["empty", "newline", "path", "no-text", "unknown-commit"],
+    "content", [b"", b"../../..", b"\xff\x00\xff", b"f" * 40],
+    ids=["empty", "path", "no-text", "unknown-commit"],
 )  # fmt: skip
 def test_a_ref_of_rubbish_is_as_good_as_none(shop: Shop, user: User, content: bytes) -> None:
     shelf = shop.new(FILES)
@@ -272,7 +275,7 @@ def test_a_damaged_file_of_a_shared_store_is_never_written_through(shop: Shop, u
     assert stored.read_bytes() == broken  # other repositories' links lead there: not ours to change
 
 
-@worlds
+@both_ends
 def test_a_cache_of_an_older_tool_that_kept_no_listing_costs_no_download(
     shop: Shop, user: User, denied: dict[str, str]
 ) -> None:
@@ -322,7 +325,7 @@ def test_what_we_brought_the_peer_finds_offline_also_after_a_second_revision(
     assert ours.run("verify").json["bad"] == []
 
 
-@worlds
+@both_ends
 def test_the_peers_own_listing_shows_what_we_brought(
     shop: Shop, user: User, denied: dict[str, str]
 ) -> None:
@@ -341,7 +344,7 @@ def test_the_peers_own_listing_shows_what_we_brought(
     assert shelf.commit[:8] in json.dumps(row)
 
 
-@pytest.mark.parametrize("denied", [WORLDS["links"], WORLDS["no-links"]], ids=["links", "no-links"])
+@both_ends
 def test_both_bring_revisions_in_turns_and_we_fetch_only_what_changed(
     shop: Shop, user: User, denied: dict[str, str]
 ) -> None:

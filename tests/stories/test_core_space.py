@@ -174,7 +174,7 @@ def test_space_that_runs_out_in_the_middle_stops_cleanly_and_resumes(
     backing.mkdir()
     rules = [
         Rule("fallocate", "EOPNOTSUPP"),
-        Rule("write", code, match="*/blobs/*", after=60),
+        Rule("write", code, match="*/blobs/*", after=15),
     ]
     with fuse_folder(tmp_path, rules=rules, backing=backing) as folder:
         someone = user.but(home=folder / "home")
@@ -214,3 +214,37 @@ def test_a_disk_that_fails_at_the_end_shows_nothing_half_done(
         pulled = user.but(home=folder / "home").run("pull", shelf.name).json
         assert content_of(pulled["path"])["w.bin"] == repos.noise(2_000_000, "w")
         assert leftovers(folder) == []
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 6])
+def test_a_move_that_stops_half_way_loses_neither_revision(
+    shop: Shop, user: User, tmp_path: Path, after: int
+) -> None:
+    """Where nothing can be linked, the new revision takes the old one's files one by one."""
+    files = {f"part-{n}.bin": repos.noise(20_000, f"move {n}") for n in range(8)}
+    first = shop.new(files)
+    backing = tmp_path / "backing"
+    backing.mkdir()
+    no_links = [Rule("symlink", "EPERM"), Rule("link", "EPERM")]
+    with fuse_folder(tmp_path, rules=no_links, backing=backing) as folder:
+        user.but(home=folder / "home").run("pull", first.name).json  # noqa: B018
+    second = first.next({"new.bin": repos.noise(20_000, "new")})
+    stop = Rule("rename", "EIO", match="*/snapshots/*", after=after)
+    with fuse_folder(tmp_path, rules=[*no_links, stop], backing=backing) as folder:
+        done = user.but(home=folder / "home").run("pull", first.name)
+        if after:
+            assert (done.code, done.error["code"]) == (7, "storage-failed")
+        else:  # nothing was moved yet: the old revision is whole, and served
+            assert done.json["commit"] == first.commit
+
+    with fuse_folder(tmp_path, rules=no_links, backing=backing) as folder:
+        someone = user.but(home=folder / "home")
+        shop.reset()
+        offline = someone.run("--offline", "pull", first.name).json
+        assert offline["commit"] == first.commit
+        assert holds(offline["path"], files)
+        pulled = someone.run("pull", first.name).json
+        assert pulled["commit"] == second.commit
+        assert holds(pulled["path"], files | {"new.bin": repos.noise(20_000, "new")})
+        assert shop.content_bytes() <= 20_000
+        assert someone.run("verify").json["bad"] == []

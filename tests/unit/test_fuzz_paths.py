@@ -256,7 +256,7 @@ garbage = st.one_of(
 )
 
 
-@quick
+@settings(quick, max_examples=100)
 @given(garbage)
 @example(b"[" * 100_000)
 @example(b'{"format": 1, "verified": {"x": [Infinity]}}')

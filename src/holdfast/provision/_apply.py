@@ -159,6 +159,7 @@ def apply(
                 raise
             outcome.bytes_fetched = sum(download.fetched for download in downloads)
         make_folder(target.root, target.modes)
+        target.begin(list(everything))
         _publish(plan, target, downloads, outcome, report)
         touched = [file.entry for file in plan.files]
         folders = target.finish(list(everything), touched, plan.ref)

@@ -149,7 +149,11 @@ class Local:
         places += [repo.blobs / entry.etag for repo in self.repos]
         if self._folder is not None:
             places.insert(0, self._folder.root.joinpath(*parts))
-        return any(_has_size(path, entry.size) for path in places)
+        if any(_has_size(path, entry.size) for path in places):
+            return True
+        # Where nothing can be linked, another revision may have taken the file over.
+        taken = (path for repo in self.repos for path in repo.places_of(entry.digest))
+        return any(_has_size(path, entry.size) for path in taken)
 
 
 def _has_size(path: Path, size: int) -> bool:

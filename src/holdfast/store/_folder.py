@@ -73,6 +73,12 @@ class FolderTarget:
         """Take in bytes of a home."""
         return materialise(source.resolve(), self.path_of(entry), self.ways(origin), self.modes)
 
+    def begin(self, entries: list[FileEntry]) -> None:
+        """Keep the listing before anything is placed."""
+        path = self._listing_path(self.commit)
+        if entries and read_listing(path) is None:
+            write_listing(path, entries, self.modes)
+
     def finish(
         self, entries: list[FileEntry], touched: list[FileEntry], ref: RevisionRef
     ) -> list[Path]:
@@ -89,8 +95,6 @@ class FolderTarget:
             text = f"{self.commit}\n{entry.etag}\n{time.time()}\n"
             _note(note, text, self.modes)
         self.seals.save(self.modes)
-        if entries and read_listing(self._listing_path(self.commit)) is None:
-            write_listing(self._listing_path(self.commit), entries, self.modes)
         self._remove_superseded(ref, {entry.path for entry in entries or touched})
         self._remember(ref, touched)
         return [*folders_below(self.root, touched), self.records]

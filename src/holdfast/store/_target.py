@@ -48,6 +48,9 @@ class Target(Protocol):
     def adopt(self, source: Path, entry: FileEntry, origin: Origin) -> Strategy:
         """Take in verified bytes that are here already."""
 
+    def begin(self, entries: list[FileEntry]) -> None:
+        """Keep the listing before anything is placed, so that what is placed can be found again."""
+
     def finish(
         self, entries: list[FileEntry], touched: list[FileEntry], ref: RevisionRef
     ) -> list[Path]:
@@ -162,16 +165,20 @@ class CacheTarget:
         last: Strategy = "move" if movable else "copy"
         return materialise(source, path, (*self.links, last), self.modes)
 
+    def begin(self, entries: list[FileEntry]) -> None:
+        """Keep the listing before anything is placed: what is moved then is known by it."""
+        if entries:
+            self.repo.keep_listing(self.commit, entries, self.modes)
+
     def finish(
         self, entries: list[FileEntry], touched: list[FileEntry], ref: RevisionRef
     ) -> list[Path]:
-        """Keep listing, seals and what was asked for; the ref is moved last, by whoever calls."""
+        """Keep seals and what was asked for; the ref is moved last, by whoever calls."""
+        del entries
         make_folder(self.repo.own, self.modes)
         for entry in touched:
             self.seals.add(entry.digest, self.path_of(entry).stat())
         self.seals.save(self.modes)
-        if entries:
-            self.repo.keep_listing(self.commit, entries, self.modes)
         self.repo.keep_request(self.commit, touched, pinned=ref.pinned, modes=self.modes)
         return [*folders_below(self.root, touched), self.repo.blobs, self.repo.folder]
 
