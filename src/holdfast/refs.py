@@ -28,8 +28,8 @@ RepoType = Literal["model", "dataset", "space"]
 DEFAULT_REVISION = "main"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
-_REVISION = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]{1,255}")
+_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
+_REVISION = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,255}")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "git-sha1": re.compile(r"[0-9a-f]{40}")}
 _PLURAL: dict[RepoType, str] = {"model": "models", "dataset": "datasets", "space": "spaces"}
 _SINGULAR: dict[str, RepoType] = {plural: kind for kind, plural in _PLURAL.items()}
@@ -114,7 +114,7 @@ class RepoRef:
             raise ReferenceInvalid(
                 f"{self.id!r} is not a repository id",
                 why="it must be NAME or OWNER/NAME in letters, digits, '.', '_' and '-', "
-                "without '--' or '..'",
+                "without '--' or '..', and not begin or end in '-' or '.'",
                 hint="holdfast pull OWNER/NAME    (datasets: datasets/OWNER/NAME)",
             )
 
