@@ -112,7 +112,7 @@ def test_a_token_file_is_as_good_as_a_variable(guarded: Shop, guest: User, tmp_p
 
 def test_what_is_here_stays_usable_when_access_is_lost(guarded: Shop, guest: User) -> None:
     shelf = guarded.new(FILES, name="acme/soon-closed")
-    guest.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    guest.run("pull", shelf.name).done()
     guarded.repositories.set_access(shelf.repo, Access(private=True))
     done = guest.run("pull", shelf.name)
     assert done.json["stale"]
@@ -311,7 +311,7 @@ def test_a_hub_behind_tls_and_a_proxy_is_reached_with_the_right_certificate(
     shop: Shop, user: User, encrypted: str, certificate: Path, variable: str
 ) -> None:
     # Large files are redirected to an address without TLS, which is refused: all are plain here.
-    shelf = shop.new(FILES, lfs=lambda path, size: False)
+    shelf = shop.new(FILES, lfs=lambda *_: False)
     with Proxy() as proxy:
         behind = user.but(endpoint=encrypted).with_env(
             HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}",

@@ -45,7 +45,7 @@ def layer(
 ) -> Iterator[Path]:
     """A home that holds the model, as an image or a shared volume brings it."""
     made = tmp_path / "made"
-    user.but(home=made).run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.but(home=made).run("pull", shelf.name).done()
     shop.hub.clear_records()
     with ExitStack() as stack:
         if request.param == "squashfs":
@@ -119,7 +119,7 @@ def test_what_a_partial_layer_lacks_is_fetched(
 ) -> None:
     made = tmp_path / "made"
     some = ["--include", "*.safetensors"]
-    user.but(home=made).run("pull", shelf.name, *some).json  # noqa: B018 - fails unless done
+    user.but(home=made).run("pull", shelf.name, *some).done()
     lacking = {p: d for p, d in FILES.items() if not p.endswith(".safetensors")}
     shop.reset()
     with readonly_bind(made) as layer:
@@ -149,7 +149,7 @@ def test_a_changed_file_in_a_layer_is_noticed_and_only_that_is_fetched(
     shop: Shop, shelf: Shelf, user: User, tmp_path: Path
 ) -> None:
     made = tmp_path / "made"
-    user.but(home=made).run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.but(home=made).run("pull", shelf.name).done()
     damage(shelf, made, keep_time=False)
     shop.reset()
     with readonly_bind(made) as layer:
@@ -164,7 +164,7 @@ def test_a_flipped_bit_in_a_layer_is_found_and_mended_on_top_of_it(
     shop: Shop, shelf: Shelf, user: User, tmp_path: Path
 ) -> None:
     made = tmp_path / "made"
-    user.but(home=made).run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.but(home=made).run("pull", shelf.name).done()
     damage(shelf, made, keep_time=True)
     shop.reset()
     with readonly_bind(made) as layer:
@@ -189,7 +189,7 @@ def test_a_flipped_bit_in_a_layer_is_found_and_mended_on_top_of_it(
 def test_the_upper_of_two_layers_wins(shop: Shop, shelf: Shelf, user: User, tmp_path: Path) -> None:
     upper, lower = tmp_path / "upper", tmp_path / "lower"
     for home in (upper, lower):
-        user.but(home=home).run("pull", shelf.name).json  # noqa: B018 - fails unless done
+        user.but(home=home).run("pull", shelf.name).done()
     with readonly_bind(upper), readonly_bind(lower):
         done = over(user, upper, lower).run("--offline", "pull", shelf.name).json
         assert Path(done["path"]) == shelf.folder(upper)
@@ -222,7 +222,7 @@ def test_on_a_closed_machine_the_older_complete_revision_is_served_and_said(
 ) -> None:
     needs_root("unshare", package="util-linux", device="")
     home = user.home or Path()
-    user.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.run("pull", shelf.name).done()
     second = shelf.next(CHANGED)
     before = stamps(home)
     shop.reset()
@@ -247,7 +247,7 @@ def test_a_closed_machine_with_a_layer_needs_no_home(
 ) -> None:
     needs_root("unshare", package="util-linux", device="")
     made = tmp_path / "image"
-    user.but(home=made).run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.but(home=made).run("pull", shelf.name).done()
     shutil.rmtree(tmp_path / "home", ignore_errors=True)
     closed = over(user, made).but(prefix=CLOSED_MACHINE, home=None)
     assert Path(closed.run("pull", shelf.pinned).json["path"]) == shelf.folder(made)

@@ -65,8 +65,13 @@ NO_LINKS = {"symlink": "EPERM", "link": "EPERM"}
 @pytest.mark.usefixtures("seccomp")
 @pytest.mark.parametrize(
     "denied",
-    [{}, NO_LINKS, {"flock": "0"}, NO_LINKS | {"flock": "0"}, NO_LINKS | {"flock": "ENOLCK"}],
-    ids=["links", "no-links", "locks-lie", "no-links-locks-lie", "no-links-no-locks"],
+    [
+        pytest.param({}, id="links"),
+        pytest.param({"flock": "0"}, id="locks-lie"),
+        pytest.param(NO_LINKS | {"flock": "ENOLCK"}, id="no-links-no-locks"),
+        pytest.param(NO_LINKS, id="no-links", marks=pytest.mark.slow),
+        pytest.param(NO_LINKS | {"flock": "0"}, id="no-links-locks-lie", marks=pytest.mark.slow),
+    ],
 )
 def test_sixteen_processes_share_one_download(
     shop: Shop, user: User, denied: dict[str, str]

@@ -14,8 +14,15 @@ import pytest
 
 from tests.support import repos
 from tests.support.core import (
-    CLOSED_MACHINE, Ran, Shelf, Shop, User, content_of, leftovers, stamps,
-)  # fmt: skip
+    CLOSED_MACHINE,
+    Ran,
+    Shelf,
+    Shop,
+    User,
+    content_of,
+    leftovers,
+    stamps,
+)
 from tests.support.filesystems import needs_root
 from tests.support.users import Stranger
 
@@ -123,7 +130,7 @@ def test_a_complete_model_in_somebody_elses_home_is_used_as_it_is(
     shop: Shop, shelf: Shelf, user: User, nobody: Stranger, tmp_path: Path
 ) -> None:
     public = Path(shutil.copytree(tmp_path / "user", nobody.folder.parent / "public"))
-    user.but(home=public).run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.but(home=public).run("pull", shelf.name).done()
     before = stamps(public)
     shop.reset()
 
@@ -142,8 +149,9 @@ def test_a_complete_model_in_somebody_elses_home_is_used_as_it_is(
 
 
 @pytest.mark.root
-def test_a_closed_machine_gives_one_error_that_lists_every_place(shop: Shop, shelf: Shelf,
-                                                                 user: User) -> None:  # fmt: skip
+def test_a_closed_machine_gives_one_error_that_lists_every_place(
+    shop: Shop, shelf: Shelf, user: User
+) -> None:
     needs_root("unshare", package="util-linux", device="")
     closed = user.but(home=Path("/srv/models"), prefix=CLOSED_MACHINE)
     done = closed.with_env(HF_HOME="/opt/hf").run("pull", shelf.name)
@@ -174,11 +182,11 @@ def test_a_home_that_is_a_file_is_refused_with_the_reason(
 
 def test_the_search_leaves_nothing_behind(shop: Shop, user: User, tmp_path: Path) -> None:
     before = stamps(tmp_path)
-    user.but(home=tmp_path / "very" / "deep" / "home").run("where").json  # noqa: B018
-    user.run("plan", shop.new(FILES).name).json  # noqa: B018
+    user.but(home=tmp_path / "very" / "deep" / "home").run("where").done()
+    user.run("plan", shop.new(FILES).name).done()
     assert stamps(tmp_path).keys() == before.keys()
     (tmp_path / "home").mkdir()
-    user.run("where").json  # noqa: B018
+    user.run("where").done()
     user.run("doctor")
     assert list((tmp_path / "home").iterdir()) == []
 
@@ -206,12 +214,12 @@ def test_nothing_is_ever_open_to_all_even_without_a_umask(
     if denied:
         words = deny_prefix(symlink="EPERM", link="EPERM", flock="ENOLCK")
         someone = someone.but(prefix=(*someone.prefix, *words))
-    someone.run("pull", first.name).json  # noqa: B018 - fails unless done
+    someone.run("pull", first.name).done()
     first.next({"config.json": b"[]"})
-    someone.run("pull", first.name).json  # noqa: B018
-    someone.run("pull", first.name, "--local-dir", tmp_path / "chosen").json  # noqa: B018
-    someone.run("verify").json  # noqa: B018
-    someone.run("collect", "--old-revisions").json  # noqa: B018
+    someone.run("pull", first.name).done()
+    someone.run("pull", first.name, "--local-dir", tmp_path / "chosen").done()
+    someone.run("verify").done()
+    someone.run("collect", "--old-revisions").done()
     for folder in (tmp_path / "home", tmp_path / "chosen"):
         open_ones = {p: oct(m) for p, m in modes_below(folder).items() if m & 0o022}
         assert open_ones == {}
@@ -222,11 +230,11 @@ def test_a_shared_home_is_open_to_its_group_whatever_the_umask(
 ) -> None:
     first = shop.new(FILES)
     someone = with_umask(user, "077").with_env(HOLDFAST_SHARED="1")
-    someone.run("pull", first.name).json  # noqa: B018 - fails unless done
+    someone.run("pull", first.name).done()
     first.next({"config.json": b"[]"})
-    someone.run("pull", first.name).json  # noqa: B018
-    someone.run("pull", first.name, "--local-dir", tmp_path / "chosen").json  # noqa: B018
-    someone.run("verify").json  # noqa: B018
+    someone.run("pull", first.name).done()
+    someone.run("pull", first.name, "--local-dir", tmp_path / "chosen").done()
+    someone.run("verify").done()
     for folder in (tmp_path / "home", tmp_path / "chosen"):
         for name, mode in modes_below(folder).items():
             wanted = 0o2770 if Path(name).is_dir() else 0o660
@@ -243,7 +251,7 @@ def test_two_users_of_one_group_share_a_home(shop: Shop, nobody: Stranger) -> No
     env = {"HOLDFAST_HOME": str(shared / "home"), "HOLDFAST_SHARED": "1"}
     friend = replace(nobody, uid=nobody.uid + 1)
     first = shop.new(FILES)
-    run_as(nobody, shop, "pull", first.name, env=env).json  # noqa: B018 - fails unless done
+    run_as(nobody, shop, "pull", first.name, env=env).done()
     second = first.next({"config.json": b"[]"})
 
     done = run_as(friend, shop, "pull", first.name, env=env)

@@ -38,7 +38,7 @@ def test_what_was_reported_as_done_is_there_after_the_cut(
             assert_whole(someone, found / layout, shelf.folder(found / layout), shelf.name, FIRST)
 
         newer = shelf.next(CHANGED)
-        someone.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+        someone.run("pull", shelf.name).done()
         with power_cut.after_cut() as found:
             folder = newer.folder(found / layout)
             assert_whole(someone, found / layout, folder, shelf.name, SECOND)
@@ -49,7 +49,7 @@ def test_a_chosen_folder_is_there_after_the_cut(
 ) -> None:
     shelf = shop.new(FIRST)
     someone = user.but(home=power_cut.folder / "home")
-    someone.run("pull", shelf.name, "--local-dir", power_cut.folder / "chosen").json  # noqa: B018
+    someone.run("pull", shelf.name, "--local-dir", power_cut.folder / "chosen").done()
     with power_cut.after_cut() as found:
         assert content_of(found / "chosen") == FIRST
         report = someone.run("verify", "--local-dir", found / "chosen").json
@@ -62,7 +62,7 @@ def test_a_lock_file_is_there_after_the_cut(
     shelf = shop.new({"config.json": b"{}"})
     manifest = power_cut.folder / "models.toml"
     manifest.write_text(f'[models.tiny]\nrepo = "{shelf.name}"\n')
-    user.run("lock", "--manifest", manifest).json  # noqa: B018
+    user.run("lock", "--manifest", manifest).done()
     with power_cut.after_cut() as found:
         assert shelf.commit in (found / "models.lock").read_text()
 

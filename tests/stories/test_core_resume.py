@@ -114,7 +114,7 @@ def test_a_local_folder_is_resumed_too(shop: Shop, user: User, tmp_path: Path) -
     assert content_of(folder) == {}, "nothing is visible before all of it is verified"
 
     shop.hub.set_faults()
-    user.run("pull", shelf.name, "--local-dir", folder).json  # noqa: B018 - fails unless done
+    user.run("pull", shelf.name, "--local-dir", folder).done()
 
     assert shop.content_bytes() - SIZE < 16 * MIB
     assert content_of(folder) == FILES
@@ -225,7 +225,7 @@ def test_crumbs_of_killed_processes_are_swept_up_and_those_of_live_ones_stay(
     home = user.home or Path()
     files = {"config.json": b"{}", "sub/w.bin": repos.noise(50_000, "crumbs")}
     shelf = shop.new(files)
-    user.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.run("pull", shelf.name).done()
     cache, root = shelf.cache(home), shelf.folder(home)
     dead, live = _dead_ones_name(user), temporary_name("config.json")
     places = [root, root / "sub", cache / "trees", cache / "refs", cache / ".holdfast"]
@@ -235,7 +235,7 @@ def test_crumbs_of_killed_processes_are_swept_up_and_those_of_live_ones_stay(
     probe = home / "hub" / _dead_ones_name(user, ".holdfast-probe")
     (probe / "inside").mkdir(parents=True)
 
-    user.run("collect").json  # noqa: B018
+    user.run("collect").done()
 
     assert not probe.exists()
     assert [folder for folder in places if (folder / dead).exists()] == []
@@ -249,7 +249,7 @@ def test_a_pull_sweeps_up_the_crumbs_of_the_one_that_was_killed(shop: Shop, user
     for folder in (shelf.folder(home), shelf.folder(home) / "sub"):
         folder.mkdir(parents=True)
         (folder / _dead_ones_name(user)).write_bytes(b"crumb")
-    user.run("pull", shelf.name).json  # noqa: B018 - fails unless done
+    user.run("pull", shelf.name).done()
     assert leftovers(home) == []
 
 

@@ -76,7 +76,7 @@ def test_what_fits_is_brought_and_a_second_revision_needs_only_its_changes(
     first = shop.new(FILES)
     with tmpfs(tmp_path, size=SIZE + 8 * MIB) as disk:
         someone = user.but(home=disk / "home")
-        someone.run("pull", first.name).json  # noqa: B018 - fails unless done
+        someone.run("pull", first.name).done()
         changed = {"part-0.bin": repos.noise(5_000_000, "changed")}
         second = first.next(changed)
         pulled = someone.run("pull", first.name).json
@@ -227,7 +227,7 @@ def test_a_move_that_stops_half_way_loses_neither_revision(
     backing.mkdir()
     no_links = [Rule("symlink", "EPERM"), Rule("link", "EPERM")]
     with fuse_folder(tmp_path, rules=no_links, backing=backing) as folder:
-        user.but(home=folder / "home").run("pull", first.name).json  # noqa: B018
+        user.but(home=folder / "home").run("pull", first.name).done()
     second = first.next({"new.bin": repos.noise(20_000, "new")})
     stop = Rule("rename", "EIO", match="*/snapshots/*", after=after)
     with fuse_folder(tmp_path, rules=[*no_links, stop], backing=backing) as folder:

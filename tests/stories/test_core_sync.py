@@ -81,7 +81,7 @@ def test_a_lock_pins_commit_and_digests_and_brings_nothing(shop: Shop, project: 
 
     shop.reset()
     text = project.lock_path.read_bytes()
-    project.run("lock").json  # noqa: B018
+    project.run("lock").done()
     assert project.lock_path.read_bytes() == text
     assert shop.requests() == []
 
@@ -186,12 +186,12 @@ def test_fields_of_newer_versions_survive_locking(shop: Shop, project: Project) 
         file["blake3"] = "of " + file["path"]
     project.lock_path.write_text(tomli_w.dumps(lock))
 
-    project.run("lock").json  # noqa: B018
+    project.run("lock").done()
     assert project.locked == lock
     assert project.run("sync", "--frozen").code == 0
 
     second = first.next({"config.json": b'{"new": 1}'})
-    project.run("lock", "--upgrade").json  # noqa: B018
+    project.run("lock", "--upgrade").done()
     after = project.locked
     assert after["signed-by"] == lock["signed-by"]
     assert (after["model"][0]["commit"], after["model"][0]["licence"]) == (
@@ -386,7 +386,7 @@ def test_datasets_and_spaces_are_locked_and_brought(shop: Shop, project: Project
     project.asks(
         data={"repo": f"acme/sync-{number}", "type": "dataset"}, space={"repo": space.name}
     )
-    project.run("lock").json  # noqa: B018
+    project.run("lock").done()
     assert [m["repo"] for m in project.locked["model"]] == [data.name, space.name]
 
     found = project.elsewhere("second").run("sync", "--frozen").json["models"]

@@ -79,6 +79,10 @@ class Ran:
         assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
         return json.loads(self.out)
 
+    def done(self) -> Any:
+        """The result, from a command that is run for its effect; fails as ``json`` does."""
+        return self.json
+
     @property
     def found(self) -> Any:
         """The result of a command that may exit non-zero (``verify``, ``doctor``)."""

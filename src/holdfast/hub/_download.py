@@ -321,7 +321,13 @@ class Downloader:
         raise error
 
     def _receive(
-        self, download: Download, partial: Partial, answer: Answer, offset: int, end: int, index: int
+        self,
+        download: Download,
+        partial: Partial,
+        answer: Answer,
+        offset: int,
+        end: int,
+        index: int,
     ) -> None:
         try:
             for chunk in answer.chunks():
