@@ -132,7 +132,7 @@ def _wanted(
 ) -> Wanted:
     from holdfast.provision import Wanted
 
-    folder = Path(local_dir) if local_dir is not None else None
+    folder = Path(local_dir).absolute() if local_dir is not None else None
     return Wanted(_ref(repo, revision), tuple(include), tuple(exclude), folder)
 
 

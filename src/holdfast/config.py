@@ -59,8 +59,22 @@ def _paths(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
 
+def _secret(text: str) -> Secret:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("it has characters that cannot be sent")
+    return Secret(text)
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise ValueError("must not be empty")
+    return Path(text)
+
+
 def _url(text: str) -> str:
     parts = urlsplit(text)  # which refuses malformed addresses too
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must carry no user name or password; a token goes into HF_TOKEN")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be http:// or https:// and a host")
     if parts.port == 0:
@@ -82,7 +96,7 @@ class Settings:
     """What Holdfast was told. ``Settings()`` is the defaults; `from_env` reads the variables."""
 
     home: Path | None = _setting(
-        None, Path, "HOLDFAST_HOME",
+        None, _folder, "HOLDFAST_HOME",
         doc="Folder that models live in; the Hugging Face cache is its `hub/`. Found by trying "
         "when unset.",
     )  # fmt: skip
@@ -99,13 +113,13 @@ class Settings:
         DEFAULT_ENDPOINT, _url, "HF_ENDPOINT", doc="The Hub to talk to.", unit="URL"
     )
     token: Secret | None = _setting(
-        None, Secret, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
+        None, _secret, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
         doc="Access token; else the standard token file (HF_TOKEN_PATH, HF_HOME/token, "
         "~/.cache/huggingface/token).",
     )  # fmt: skip
     api_key: Secret | None = _setting(
         None,
-        Secret,
+        _secret,
         "HOLDFAST_API_KEY",
         doc="Key that clients of `holdfast up` must send; needed to listen beyond loopback.",
     )  # fmt: skip
@@ -162,9 +176,10 @@ class Settings:
                 values[item.name] = _read(variable, text, item.metadata)
                 break
         values.update({name: value for name, value in overrides.items() if value is not None})
-        if overrides.get("endpoint") is not None:
-            metadata = cls.__dataclass_fields__["endpoint"].metadata
-            values["endpoint"] = _read("--endpoint", overrides["endpoint"], metadata)
+        for name in ("endpoint", "home"):
+            if overrides.get(name) is not None:
+                metadata = cls.__dataclass_fields__[name].metadata
+                values[name] = _read(f"--{name}", str(overrides[name]), metadata)
         if "token" not in values:
             values["token"] = read_token(env)
         return cls(**values)
@@ -174,7 +189,8 @@ def _read(variable: str, text: str, metadata: Mapping[str, Any]) -> Any:
     try:
         return metadata["parse"](text)
     except ValueError as error:
-        shown = "***" if metadata["parse"] is Secret else repr(text)
+        # Addresses may carry a password too.
+        shown = "***" if metadata["parse"] is _secret or "@" in text else repr(text)
         cure = "correct" if variable.startswith("-") else "unset"
         raise ConfigInvalid(
             f"the setting {variable}={shown} cannot be used",
@@ -203,7 +219,7 @@ def read_token(env: Mapping[str, str]) -> Secret | None:
         text = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None  # an unreadable token file is the same as none: public models need no token
-    return Secret(text) if text else None
+    return _read("the token file", text, {"parse": _secret, "doc": str(path)}) if text else None
 
 
 def unknown_variables(env: Mapping[str, str]) -> list[str]:

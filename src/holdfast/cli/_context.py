@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from holdfast.config import Settings
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from holdfast.provision import Provisioner
 
-__all__ = ["Context", "render_error"]
+__all__ = ["Context", "folder", "render_error", "shown"]
 
 _PLAIN_EVERY_S = 5.0
 
@@ -39,7 +42,11 @@ class Context:
 
     def result(self, text: str) -> None:
         """Print a line of the result."""
-        print(text, file=self.out)
+        print(shown(text), file=self.out)
+
+    def result_path(self, path: Path) -> None:
+        """Print a path exactly as it is, for programs."""
+        print(path, file=self.out)
 
     def result_json(self, value: object) -> None:
         """Print the result as JSON: on one line, unless a person is reading."""
@@ -49,6 +56,11 @@ class Context:
     def say(self, text: str) -> None:
         """Print a remark, unless quiet."""
         if not self.quiet:
+            self.tell(shown(text))
+
+    def tell(self, text: str) -> None:
+        """Print to standard error; where that cannot be written, the command goes on."""
+        with contextlib.suppress(OSError):
             print(text, file=self.err)
 
     @cached_property
@@ -97,11 +109,11 @@ class ProgressReporter:
     def _notice(self, event: Notice) -> None:
         if event.level == "info" and (self._context.quiet or self._context.json):
             return
-        text = f"{'note' if event.level == 'info' else event.level}: {event.message}"
+        text = shown(f"{'note' if event.level == 'info' else event.level}: {event.message}")
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=self._context.err)
+            self._context.tell(text)
 
     def _bar(self, event: Progress) -> None:
         if self._bars is None:
@@ -120,10 +132,9 @@ class ProgressReporter:
             return
         self._last = now
         left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-        print(
+        self._context.tell(
             f"{event.done / 1e6:.1f} of {event.total / 1e6:.1f} MB, "
-            f"{event.rate / 1e6:.1f} MB/s{left} ({event.path})",
-            file=self._context.err,
+            f"{event.rate / 1e6:.1f} MB/s{left} ({shown(event.path)})"
         )
 
     def _done(self, event: FileDone) -> None:
@@ -131,7 +142,7 @@ class ProgressReporter:
         if self._bars is not None and task is not None:
             self._bars.remove_task(task)
         if self._context.verbose:
-            print(f"{event.path}: {event.size} bytes from {event.source}", file=self._context.err)
+            self._context.tell(shown(f"{event.path}: {event.size} bytes from {event.source}"))
 
 
 def _make_bars(stream: TextIO) -> Bars:
@@ -165,7 +176,23 @@ def render_error(error: HoldfastError, *, as_json: bool) -> str:
         lines.append(f"  why: {error.why}")
     if error.hint:
         lines.append(f"  try: {error.hint}")
-    return "\n".join(lines)
+    return shown("\n".join(lines))
+
+
+def shown(text: str) -> str:
+    """Return text that does nothing to a terminal: what a hub or a file name says is only shown."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def folder(text: str) -> Path:
+    """Read a folder off the command line.
+
+    Raises:
+        ArgumentTypeError: it is empty, which would mean the present folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("a folder's name must not be empty")
+    return Path(text)
 
 
 def _plain(value: Any) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from holdfast._version import __version__
 from holdfast.cli import apps, machine, models
-from holdfast.cli._context import Context, render_error
+from holdfast.cli._context import Context, folder, render_error, shown
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError
 
@@ -62,7 +63,7 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         return argparse.SUPPRESS if suppress else value
 
     group = parser.add_argument_group("everywhere")
-    group.add_argument("--home", type=Path, metavar="DIR", default=default(None),
+    group.add_argument("--home", type=folder, metavar="DIR", default=default(None),
                        help="folder that models live in")  # fmt: skip
     group.add_argument("--endpoint", metavar="URL", default=default(None),
                        help="the Hub to talk to (HF_ENDPOINT)")  # fmt: skip
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     try:
         context = _context(args, env)
         code: int = args.run(args, context)
+        sys.stdout.flush()
     except HoldfastError as error:
         _close(context)
         if args.verbose:
@@ -113,10 +115,24 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone; what is left to say has no reader.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _no_more_output()
+        return 1
+    except OSError as error:
+        # What a command does about the system's refusals is its own; this is the output's disk
+        # being full, or a file named by the user that cannot be read.
+        _close(context)
+        _no_more_output()
+        where = f"{error.filename}: " if error.filename else ""
+        with contextlib.suppress(OSError):
+            print(f"error: {shown(where)}{error.strerror or error}", file=sys.stderr)
+        logging.getLogger(__name__).debug("the failure came from here", exc_info=True)
         return 1
     _close(context)
     return code
+
+
+def _no_more_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _close(context: Context | None) -> None:
@@ -126,4 +142,12 @@ def _close(context: Context | None) -> None:
 
 def entry() -> None:
     """Run as the program ``holdfast``."""
-    sys.exit(main(sys.argv[1:], os.environ))
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's character set lacks is escaped, never a reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = main(sys.argv[1:], os.environ)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli._context import Context
+from holdfast.cli._context import Context, folder
 from holdfast.refs import parse_ref
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def add_commands(commands: Commands) -> None:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("repo", nargs="*", metavar="REPO[@REV]", help="default: everything")
-        command.add_argument("--local-dir", type=Path, metavar="D", help="a folder of your choice")
+        command.add_argument(
+            "--local-dir", type=folder, metavar="D", help="a folder of your choice"
+        )
         command.set_defaults(run=run)
 
     ls = commands.add_parser("ls", help="list what is stored, and where")
@@ -62,7 +64,7 @@ def _add_selection(parser: argparse.ArgumentParser, *, several: bool) -> None:
     parser.add_argument("repo", nargs=count, metavar="REPO[@REV]",
                         help="OWNER/NAME, datasets/OWNER/NAME or spaces/OWNER/NAME")  # fmt: skip
     parser.add_argument("--revision", metavar="REV", help="branch, tag or commit")
-    parser.add_argument("--local-dir", type=Path, metavar="D",
+    parser.add_argument("--local-dir", type=folder, metavar="D",
                         help="put the files into this folder instead of the home")  # fmt: skip
     parser.add_argument("--include", action="append", default=[], metavar="P",
                         help="bring only files matching this pattern (repeatable)")  # fmt: skip
@@ -79,7 +81,8 @@ def _wanted(args: argparse.Namespace, repo: str) -> Wanted:
     from holdfast.provision import Wanted
 
     ref = parse_ref(repo, args.revision)
-    return Wanted(ref, tuple(args.include), tuple(args.exclude), args.local_dir)
+    folder = args.local_dir.absolute() if args.local_dir is not None else None
+    return Wanted(ref, tuple(args.include), tuple(args.exclude), folder)
 
 
 def _pull(args: argparse.Namespace, context: Context) -> int:
@@ -106,7 +109,7 @@ def _pull(args: argparse.Namespace, context: Context) -> int:
             f"{_size(pulled.bytes_reused)} reused, {pulled.strategy}, {pulled.seconds:.2f} s"
         )
         if not context.json:
-            context.result(str(pulled.path))
+            context.result_path(pulled.path)
     if context.json:
         context.result_json(results[0] if len(results) == 1 else {"models": results})
     return 0
@@ -156,9 +159,7 @@ def _lock(args: argparse.Namespace, context: Context) -> int:
         context.result_json({"lock": str(path), "models": rows})
     else:
         for row in rows:
-            context.result(
-                f"{row['name']}  {row['repo']}@{row['commit']}  {row['files']} files"
-            )
+            context.result(f"{row['name']}  {row['repo']}@{row['commit']}  {row['files']} files")
     return 0
 
 
@@ -236,6 +237,7 @@ def _ls(args: argparse.Namespace, context: Context) -> int:
         context.say("nothing is stored yet: holdfast pull OWNER/NAME")
     for row in rows:
         state = "complete" if row.complete else f"{row.present} of {_count(row.files, 'file')}"
+        state = state if row.known else f"{_count(row.present, 'file')}, no listing kept"
         names = ", ".join(row.refs) or "-"
         context.result(
             f"{row.repo}  {names}  {row.commit[:12]}  {_size(row.size)}  {state}  {row.path}"

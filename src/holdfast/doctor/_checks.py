@@ -71,7 +71,7 @@ class Examination:
         for entry in home.considered:
             if entry.chosen:
                 continue
-            named = entry.candidate.source.isupper() or "--home" in entry.candidate.source
+            named = entry.candidate.named
             yield Finding(
                 "home", "warning" if named else "info",
                 f"{entry.candidate.source} ({entry.candidate.path or '-'}) was refused: "

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from holdfast.errors import DigestMismatch, HoldfastError, HubProtocolError, HubUnavailable
+from holdfast.errors import HubProtocolError, HubUnavailable
+from holdfast.hub._answers import TryAgain, check_range, mismatch_error
 from holdfast.hub._http import Answer, Http
 from holdfast.hub._partial import Partial
 from holdfast.hub._protocol import (
     error_for,
-    parse_content_range,
     parse_retry_after,
     resolve_url,
     retryable,
@@ -65,13 +65,6 @@ class _Stopped(Exception):
 
 class _Left(Exception):
     pass
-
-
-class _TryAgain(Exception):
-    def __init__(self, error: HoldfastError, after_s: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.after_s = after_s
 
 
 class Downloader:
@@ -198,7 +191,7 @@ class Downloader:
             before = partial.offset(index)
             try:
                 self._stream(download, partial, index)
-            except _TryAgain as again:
+            except TryAgain as again:
                 if partial.offset(index) > before:
                     quiet_since, pause = time.monotonic(), _BACKOFF_S
                 self.trouble = f"{again.error}; trying again"
@@ -230,10 +223,10 @@ class Downloader:
         except HubProtocolError:
             raise  # the same answer would come again
         except HubUnavailable as error:
-            raise _TryAgain(error) from error
+            raise TryAgain(error) from error
         try:
             if answer.status == 206 and ranged:
-                self._check_range(answer, offset, partial.size)
+                check_range(answer, offset, partial.size)
             elif answer.status == 200:
                 if ranged:
                     self._take_whole(download, partial, index)
@@ -261,17 +254,6 @@ class Downloader:
             return self._http.get(source, headers, token=self._token)
         return answer
 
-    def _check_range(self, answer: Answer, offset: int, size: int) -> None:
-        given = parse_content_range(answer.headers.get("Content-Range"))
-        if given is None or given.first != offset or given.size not in (None, size):
-            raise _TryAgain(
-                HubProtocolError(
-                    f"{answer.url.partition('?')[0]} sent another range than was asked for",
-                    why=f"asked for bytes {offset}- of {size}, got {given}",
-                    hint="check what answers in the Hub's place (a caching proxy?)",
-                )
-            )
-
     def _check_length(self, answer: Answer, download: Download) -> None:
         encoding = answer.headers.get("Content-Encoding", "identity")
         if encoding not in {"identity", ""}:
@@ -283,7 +265,7 @@ class Downloader:
         announced = answer.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) < download.file.size:
             self._mismatch(download, f"{announced} bytes", f"{download.file.size} bytes")
-            raise _TryAgain(_mismatch_error(self._revision, download.file, f"{announced} bytes"))
+            raise TryAgain(mismatch_error(self._revision, download.file, f"{announced} bytes"))
 
     def _take_whole(self, download: Download, partial: Partial, index: int) -> None:
         """The server ignores ranges: one worker takes the whole body, the others leave it be."""
@@ -309,7 +291,7 @@ class Downloader:
                 file=download.file.path,
             )
             # The Hub signs addresses for a while only; a new one is asked for.
-            raise _TryAgain(refusal) if download._refusals < _REFUSALS else refusal
+            raise TryAgain(refusal) if download._refusals < _REFUSALS else refusal
         error = error_for(
             answer.status, answer.headers, shown, self._revision,
             with_token=self._token is not None,
@@ -317,7 +299,7 @@ class Downloader:
         error.facts["file"] = download.file.path
         after = parse_retry_after(answer.headers.get("Retry-After"), time.time())
         if retryable(answer.status):
-            raise _TryAgain(error, after)
+            raise TryAgain(error, after)
         raise error
 
     def _receive(
@@ -342,9 +324,9 @@ class Downloader:
                 offset += len(kept)
                 download.fetched += len(kept)
         except HubUnavailable as error:
-            raise _TryAgain(error) from error
+            raise TryAgain(error) from error
         if offset < end:
-            raise _TryAgain(
+            raise TryAgain(
                 HubUnavailable(
                     f"{answer.url.partition('?')[0]} ended early",
                     why=f"at byte {offset} of {end}", hint="try again",
@@ -384,19 +366,7 @@ class Downloader:
         if download._mismatches > 1:
             if download.partial is not None:
                 download.partial.restart()
-            raise _mismatch_error(self._revision, download.file, actual, expected)
-
-
-def _mismatch_error(
-    revision: RevisionRef, file: FileEntry, actual: str, expected: str = ""
-) -> DigestMismatch:
-    expected = expected or file.digest.hex
-    return DigestMismatch(
-        f"{file.path} of {revision} arrived wrong twice",
-        why=f"expected {file.digest.algorithm} {expected}, got {actual}",
-        hint="check what stands between here and the Hub (a proxy?), then pull again",
-        file=file.path, expected=expected, actual=actual,
-    )  # fmt: skip
+            raise mismatch_error(self._revision, download.file, actual, expected)
 
 
 def _open(download: Download) -> Partial:

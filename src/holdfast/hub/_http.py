@@ -129,7 +129,7 @@ class Http:
                 return answer
             answer.release()
             url = _followed(url, target)
-        raise HubUnavailable(
+        raise HubProtocolError(
             f"{origin} only redirects", why=f"{_MAX_REDIRECTS} redirects led nowhere",
             hint="check HF_ENDPOINT",
         )  # fmt: skip

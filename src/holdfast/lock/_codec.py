@@ -6,6 +6,7 @@ named (manifest) or kept (lock).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from holdfast.errors import HoldfastError, ManifestInvalid, ReferenceInvalid
@@ -53,6 +54,12 @@ def parse_manifest(text: str, name: str = "models.toml") -> tuple[list[ModelRequ
         problems += [f"models.{key}: {problem}" for problem in wrong]
         if not wrong:
             requests.append(_request(key, table))
+    folders = Counter(r.local_dir.rstrip("/") for r in requests if r.local_dir)
+    problems += [
+        f"local-dir {folder!r} is given to {count} models, whose files would be mixed"
+        for folder, count in folders.items()
+        if count > 1
+    ]
     if problems:
         raise _invalid(name, problems, '[models.NAME]\nrepo = "OWNER/NAME"')
     return requests, unknown

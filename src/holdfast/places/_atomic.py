@@ -214,6 +214,9 @@ def replace(source: Path, target: Path) -> None:
             os.replace(source, target)
             return
         except OSError as error:
+            if target.is_dir() and not target.is_symlink():
+                target.rmdir()  # an empty folder in a file's place; one with content raises
+                continue
             if error.errno not in _REFUSED_REPLACE or not target.exists():
                 raise
             if error.errno == errno.EEXIST or time.monotonic() > deadline:

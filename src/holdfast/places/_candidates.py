@@ -57,6 +57,11 @@ class Candidate:
     must_exist: bool = False
     private: bool = False
 
+    @property
+    def named(self) -> bool:
+        """Whether somebody named this place, by an option or a variable."""
+        return self.source.isupper() or "--home" in self.source
+
 
 def candidates(settings: Settings, around: Surroundings) -> list[Candidate]:
     """Return the places to try, first choice first, each folder once."""

@@ -60,6 +60,11 @@ class Home:
         make_folder(self.hub, self.modes)
 
     @property
+    def passed_over(self) -> list[Considered]:
+        """The candidates that somebody named, by option or variable, and that were refused."""
+        return [e for e in self.considered if not e.chosen and e.candidate.named]
+
+    @property
     def refused(self) -> list[Path]:
         """The hub caches of refused candidates: readable at best, they lie below this home."""
         hubs = [entry.candidate.hub for entry in self.considered if not entry.chosen]
@@ -146,6 +151,9 @@ class SearchPath:
             return Considered(candidate, candidate.missing)
         if candidate.must_exist and not is_folder(candidate.path.parent):
             return Considered(candidate, f"there is no {candidate.path.parent}")
+        for place in (candidate.path, candidate.hub):
+            if place is not None and place.exists() and not place.is_dir():
+                return Considered(candidate, f"{place} is a file, not a folder")
         # A home that other users' files could be slipped into must be private before anything
         # is made in it; elsewhere the hub folder itself is what gets written to.
         result = probe(_probe_target(candidate), self._modes, private=candidate.private)

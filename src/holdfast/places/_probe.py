@@ -282,7 +282,7 @@ class _Findings:
         try:
             (self.work / one).write_bytes(b"")
             return (self.work / other).exists()
-        except OSError:
+        except (OSError, UnicodeError):
             return False  # such names are then found impossible one by one, when a plan has them
 
     def _longest_name(self) -> int:

@@ -36,6 +36,7 @@ from holdfast.store import CacheTarget, Target, flush
 
 __all__ = ["Outcome", "apply", "check", "storage_errors"]
 
+_WORTH_A_WORD = 1 << 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 # A file system in memory gives real pages for a reservation; its own count is exact anyway.
 _COUNTED_EXACTLY = {"tmpfs", "ramfs"}
@@ -260,9 +261,9 @@ def _received_as(target: Target, entry: FileEntry) -> Path:
 
 
 def _tell_copies(plan: Plan, outcome: Outcome, report: Reporter) -> None:
-    if not outcome.copied:
-        return
     size = sum(entry.size for entry in outcome.copied)
+    if size < _WORTH_A_WORD:
+        return
     report(
         Notice(
             "warning",
@@ -279,9 +280,7 @@ def _unmake(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _remove_orphans(
-    target: Target, entries: Sequence[FileEntry], folders: Sequence[Path]
-) -> None:
+def _remove_orphans(target: Target, entries: Sequence[FileEntry], folders: Sequence[Path]) -> None:
     # Left by processes that were killed over the very files that are complete now.
     for folder in folders:
         if folder != target.workspace:

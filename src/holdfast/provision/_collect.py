@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.errors import NoUsableHome
 from holdfast.events import Notice, Reporter
 from holdfast.places import Home, Taken, describe_error, make_folder, sweep, take_turn
 from holdfast.provision._apply import storage_errors
@@ -33,8 +34,16 @@ def collect(home: Home, *, old_revisions: bool, dry_run: bool, report: Reporter)
         report: told about repositories that are busy and were left alone.
 
     Raises:
+        NoUsableHome: the home that was named cannot be written; no other is touched in its place.
         StorageFailed: the home cannot be worked on at all.
     """
+    if home.passed_over:
+        refused = home.passed_over[0]
+        raise NoUsableHome(
+            f"nothing can be removed from {refused.candidate.path}",
+            why=f"{refused.candidate.source}: {refused.verdict}",
+            hint="run it as the user who owns that home",
+        )
     with storage_errors(home.hub):
         return _collect(home, old_revisions=old_revisions, dry_run=dry_run, report=report)
 

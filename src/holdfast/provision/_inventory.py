@@ -7,6 +7,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from holdfast.hub import claimed
@@ -57,6 +58,16 @@ class Inventory:
         self._others: list[RepoFolder] | None = None
         self._by_digest: dict[Digest, list[tuple[Origin, Path, Seals]]] | None = None
 
+    @cached_property
+    def _device(self) -> int | None:
+        folder = self._target.root
+        while not folder.exists() and folder.parent != folder:
+            folder = folder.parent
+        try:
+            return folder.stat().st_dev
+        except OSError:
+            return None
+
     def find(self, entries: Sequence[FileEntry]) -> dict[str, Found]:
         """Return, by path, where verified bytes of the entries are."""
         found = {}
@@ -78,7 +89,7 @@ class Inventory:
             if origin == "revision" and path in given:
                 continue
             if self._good(path, entry, seals):
-                return Found(origin, path)
+                return Found(origin, path, near=self._device in (None, path.stat().st_dev))
         return None
 
     def _good(self, path: Path, entry: FileEntry, seals: Seals) -> bool:

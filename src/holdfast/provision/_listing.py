@@ -25,6 +25,7 @@ class StoredModel:
         files: how many files should be here.
         present: how many are, with the right size.
         size: their bytes.
+        known: what should be here is known; another tool may have kept no listing.
     """
 
     repo: str
@@ -34,11 +35,12 @@ class StoredModel:
     files: int
     present: int
     size: int
+    known: bool
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was asked for is here."""
-        return self.files == self.present
+        """Whether everything that was asked for is here, as far as that is known."""
+        return self.known and self.files == self.present
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
@@ -51,6 +53,7 @@ class StoredModel:
             "present": self.present,
             "bytes": self.size,
             "complete": self.complete,
+            "known": self.known,
         }
 
 
@@ -78,4 +81,6 @@ def _row(repo: RepoFolder, commit: str, refs: tuple[str, ...]) -> StoredModel:
             continue  # not here: it counts as missing
         if size == entry.size:
             sizes.append(size)
-    return StoredModel(str(repo.repo), commit, refs, root, len(expected), len(sizes), sum(sizes))
+    known = bool(repo.listing(commit) or repo.requested(commit)[0])
+    size = sum(sizes)
+    return StoredModel(str(repo.repo), commit, refs, root, len(expected), len(sizes), size, known)

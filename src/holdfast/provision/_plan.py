@@ -25,10 +25,11 @@ _RECORDS_BYTES = 1 << 20  # listing, seals, folders
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where an entry's bytes are already, verified."""
+    """Where an entry's bytes are already, verified, and whether on the target's own disk."""
 
     source: Source
     path: Path
+    near: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,10 @@ def make_plan(
             fetched += entry.size - resumed
             space += _blocks(entry.size) - resumed
             continue
-        strategy = ways(where.source)[0]
+        offered = ways(where.source)
+        # Of the ways, only these two reach another disk.
+        far = next((way for way in offered if way in {"symlink", "copy"}), offered[0])
+        strategy = offered[0] if where.near else far
         files.append(PlannedFile(entry, where.source, where.path, strategy))
         reused += entry.size
         if strategy == "copy" and where.source != "here":

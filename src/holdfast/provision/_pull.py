@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.config import Settings
-from holdfast.errors import HoldfastError, HubUnavailable, NotHere, NoUsableHome, StorageFailed
+from holdfast.errors import (
+    HoldfastError,
+    HubUnavailable,
+    NotHere,
+    NoUsableHome,
+    ReferenceInvalid,
+    StorageFailed,
+)
 from holdfast.events import Notice, Reporter, silent
 from holdfast.hub import Downloader, HubClient
 from holdfast.places import Modes, SearchPath, free_space, hold, is_folder, surroundings
@@ -169,6 +176,7 @@ class Provisioner:
         """
         site = self.site(wanted, resolved)
         target = site.target
+        _one_repository(target, wanted)
         with storage_errors(target.root):
             self._writable(site)
             if wanted.local_dir is None:
@@ -236,7 +244,9 @@ class Provisioner:
             repo.seals.save(self.modes)
             if resolved.complete_listing:
                 repo.keep_listing(resolved.commit, resolved.entries, self.modes)
-            repo.keep_request(resolved.commit, entries, pinned=ref.pinned, modes=self.modes)
+            if resolved.complete_listing or resolved.requested:
+                pinned = ref.pinned
+                repo.keep_request(resolved.commit, entries, pinned=pinned, modes=self.modes)
             if not resolved.stale:
                 repo.write_ref(ref.revision, resolved.commit, self.modes)
         except OSError as error:
@@ -308,10 +318,20 @@ def _pulled(
     )
 
 
+def _one_repository(target: Target, wanted: Wanted) -> None:
+    present = target.present() if isinstance(target, FolderTarget) else None
+    if present is not None and present[0] != str(wanted.ref.repo):
+        raise ReferenceInvalid(
+            f"{target.root} holds {present[0]}",
+            why=f"the files of {wanted.ref.repo} would be mixed with them",
+            hint="choose another --local-dir, or remove this folder first",
+            folder=str(target.root),
+        )
+
+
 def _all_good(target: Target, entries: list[FileEntry]) -> bool:
     return all(
-        not forbidden(entry.path)
-        and state_of(target.path_of(entry), entry, target.seals) == "good"
+        not forbidden(entry.path) and state_of(target.path_of(entry), entry, target.seals) == "good"
         for entry in entries
     )
 

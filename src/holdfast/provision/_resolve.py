@@ -78,12 +78,14 @@ class Resolved:
         entries: all its files.
         stale: the Hub did not confirm that the branch still points there.
         complete_listing: the listing is the Hub's own; False for one read off a folder.
+        requested: what is here is what Holdfast was asked for.
     """
 
     commit: str
     entries: list[FileEntry]
     stale: bool = False
     complete_listing: bool = True
+    requested: bool = False
 
 
 class Local:
@@ -125,7 +127,11 @@ class Local:
             entries = entries if entries is not None else self.partial(commit)
             chosen = self._wanted.matching(entries)
             if chosen and all(self._seems_here(commit, entry) for entry in chosen):
-                return Resolved(commit, entries, stale=True, complete_listing=complete)
+                asked = any(repo.requested(commit)[0] for repo in self.repos)
+                return Resolved(
+                    commit, entries, stale=True, complete_listing=complete,
+                    requested=asked or self._folder is not None,
+                )  # fmt: skip
         return None
 
     def lacking(self) -> list[str]:
@@ -196,11 +202,21 @@ def resolve(
         if known is None:
             raise
         report(Notice("warning", _stale_text(ref, known.commit, error)))
+        _tell_unlisted(ref, known, report)
         return known
 
 
 def _left(deadline: float) -> float:
     return max(0.05, deadline - time.monotonic())
+
+
+def _tell_unlisted(ref: RevisionRef, known: Resolved, report: Reporter) -> None:
+    if not known.complete_listing and not known.requested:
+        text = (
+            f"whether these {len(known.entries)} files are all of {ref} cannot be told: another "
+            "tool brought them and kept no listing"
+        )
+        report(Notice("warning", text))
 
 
 def _stale_text(ref: RevisionRef, commit: str, error: HoldfastError) -> str:
@@ -227,6 +243,7 @@ def _offline(
             revision=ref.revision,
             files=files,
         )
+    _tell_unlisted(ref, known, report)
     if not ref.pinned:
         report(Notice("info", f"offline: using the last known revision of {ref}, {known.commit}"))
     return known

@@ -54,7 +54,9 @@ class Site:
             found=found,
             resumable={path: held for path, (held, _) in left.items()},
             ways=self.target.ways,
-            problems=impossible([e.path for e in entries], self.target.root, self.probe),
+            problems=impossible(
+                [e.path for e in entries], self.target.root, self.probe, self.target.reserved
+            ),
         )
         return plan, {path: file for path, (_, file) in left.items()}
 
@@ -95,11 +97,9 @@ def open_home(home: Home, report: Reporter) -> None:
     Raises:
         OSError: the place has changed since it was probed.
     """
-    for entry in home.considered:
-        named = entry.candidate.source.isupper() or "--home" in entry.candidate.source
-        if named and not entry.chosen:
-            text = f"{entry.candidate.source} cannot hold models: {entry.verdict}"
-            report(Notice("warning", f"{text}; using {home.root} ({home.source})"))
+    for entry in home.passed_over:
+        text = f"{entry.candidate.source} cannot hold models: {entry.verdict}"
+        report(Notice("warning", f"{text}; using {home.root} ({home.source})"))
     home.make()
     tag = home.hub / "CACHEDIR.TAG"
     if not tag.exists():

@@ -120,6 +120,11 @@ def sync_models(
     requests, unknown = read_manifest(manifest)
     for key in unknown:
         provisioner.report(Notice("warning", f"{manifest}: {key} means nothing and is ignored"))
+    for request in requests:
+        folder = (manifest.parent / request.local_dir).absolute()
+        if request.local_dir and not _inside(folder, manifest.parent.absolute()):
+            text = f"{request.name} goes outside the project, to {folder}"
+            provisioner.report(Notice("warning", text))
     lock = read_lock(lock_path)
     reasons = stale_reasons(requests, lock)
     if reasons and frozen:
@@ -139,15 +144,19 @@ def sync_models(
     return results
 
 
+def _inside(path: Path, base: Path) -> bool:
+    return path.resolve().is_relative_to(base.resolve())
+
+
 def _bring(provisioner: Provisioner, locked: LockedModel, base: Path) -> Pulled:
     """Bring exactly what the lock says: its commit, files and digests; nothing is asked for."""
     request = locked.request
-    folder = base / request.local_dir if request.local_dir else None
+    folder = (base / request.local_dir).absolute() if request.local_dir else None
     wanted = Wanted(
         RevisionRef(request.ref.repo, locked.commit),
         local_dir=folder,
         paths=frozenset(entry.path for entry in locked.files),
     )
     entries = list(locked.files)
-    resolved = Resolved(locked.commit, entries, complete_listing=False)
+    resolved = Resolved(locked.commit, entries, complete_listing=False, requested=True)
     return provisioner.pull_resolved(wanted, resolved, time.monotonic())

@@ -324,7 +324,9 @@ def _mend(
     entries = list(broken.values())
     wanted = Wanted(revision, local_dir=local_dir, paths=frozenset(broken))
     listing = local.listing(revision.revision)
-    resolved = Resolved(revision.revision, listing or entries, complete_listing=bool(listing))
+    resolved = Resolved(
+        revision.revision, listing or entries, complete_listing=bool(listing), requested=True
+    )
     # Seals do not count here: a good copy of the same age may have vouched for the bad one.
     return provisioner.bring(wanted, resolved, entries, time.monotonic(), trust_seals=False)
 

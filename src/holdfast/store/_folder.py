@@ -49,6 +49,7 @@ class FolderTarget:
         self.lock_path = self.records / "holdfast.lock"
         self.seals = Seals(self.records / "holdfast-seals.json")
         self.commit = commit
+        self.reserved: tuple[str, ...] = (".git", ".cache/huggingface")
 
     def path_of(self, entry: FileEntry) -> Path:
         """Return where a file belongs; its path was checked to stay inside."""
@@ -70,8 +71,15 @@ class FolderTarget:
         return ("move",) if origin in {"network", "here"} else (*self._links, "copy")
 
     def adopt(self, source: Path, entry: FileEntry, origin: Origin) -> Strategy:
-        """Take in bytes of a home."""
-        return materialise(source.resolve(), self.path_of(entry), self.ways(origin), self.modes)
+        """Take in bytes of a home.
+
+        Plain files are what people edit: they get bytes of their own, so that no edit reaches
+        the home. Weights share theirs, which is what saves the space.
+        """
+        ways = self.ways(origin)
+        if entry.digest.algorithm == "git-sha1":
+            ways = tuple(way for way in ways if way != "hardlink")
+        return materialise(source.resolve(), self.path_of(entry), ways, self.modes)
 
     def begin(self, entries: list[FileEntry]) -> None:
         """Keep the listing before anything is placed."""

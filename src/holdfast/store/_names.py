@@ -40,13 +40,18 @@ def forbidden(path: str) -> str:
     return ""
 
 
-def impossible(paths: Iterable[str], folder: Path, probe: Probe) -> list[tuple[str, str]]:
+def impossible(
+    paths: Iterable[str], folder: Path, probe: Probe, reserved: tuple[str, ...] = ()
+) -> list[tuple[str, str]]:
     """Return the paths that ``folder`` cannot hold, each with the reason; all of them at once.
 
-    Unusual names are tried for real, in a folder of their own that is removed again.
+    Unusual names are tried for real, in a folder of their own that is removed again. ``reserved``
+    names what lies in the folder and is not the repository's to write.
     """
     listed = list(paths)
     found = [(path, why) for path in listed if (why := forbidden(path))]
+    found += [(path, f"{r} is not a repository's to write") for path in listed
+              for r in reserved if f"{path}/".casefold().startswith(f"{r}/")]  # fmt: skip
     bad = {path for path, _ in found}
     sound = [path for path in listed if path not in bad]
     found += _too_long(sound, folder)

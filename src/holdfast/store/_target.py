@@ -32,6 +32,7 @@ class Target(Protocol):
     lock_path: Path
     modes: Modes
     seals: Seals
+    reserved: tuple[str, ...]
 
     def path_of(self, entry: FileEntry) -> Path:
         """Return where a file belongs."""
@@ -91,6 +92,7 @@ class CacheTarget:
         self.workspace = repo.blobs
         self.lock_path = repo.lock_path
         self.seals = repo.seals
+        self.reserved: tuple[str, ...] = ()
 
     def path_of(self, entry: FileEntry) -> Path:
         """Return where a file belongs; its path was checked to stay inside."""
