@@ -66,6 +66,17 @@ CONDITIONS: dict[str, Condition] = {
     "no-links-silent": Condition("move", denied=(("symlink", "0"), ("link", "0"))),
     "btrfs-without-links": Condition("reflink", btrfs, NO_LINKS),
     "xfs-without-links": Condition("reflink", xfs, NO_LINKS),
+    "bare": Condition(
+        "symlink",
+        denied=(
+            ("chmod", "ENOSYS"),
+            ("utime", "ENOSYS"),
+            ("fsync", "ENOSYS"),
+            ("fallocate", "EOPNOTSUPP"),
+            ("copy-file-range", "ENOSYS"),
+            ("flock", "ENOSYS"),
+        ),
+    ),
     "like-windows": Condition("hardlink", _windows),
 }
 

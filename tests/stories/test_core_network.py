@@ -308,7 +308,7 @@ def test_a_redirect_that_leads_nowhere_is_an_error(shop: Shop, user: User) -> No
     shelf = shop.new(SMALL)
     shop.hub.set_faults("loop:where=api")
     done = user.with_env(HOLDFAST_METADATA_TIMEOUT_S="2").run("pull", shelf.name)
-    assert (done.code, done.error["code"]) == (5, "hub-unavailable")
+    assert (done.code, done.error["code"]) == (5, "hub-protocol-error")
 
 
 def test_a_branch_that_moves_while_it_is_pulled_gives_one_revision_whole(

@@ -195,6 +195,10 @@ def test_other_methods_are_refused(hub: FaultyHub) -> None:
 def test_the_log_names_what_was_asked_and_keeps_no_token(hub: FaultyHub) -> None:
     hub.log.clear()
     ask(hub.url, "/owner/model/resolve/main/config.json?x=1", Authorization="Bearer hf_secret")
+    # A request is noted when its answer has gone out, a moment after the client has it.
+    deadline = time.monotonic() + 10
+    while not hub.log.records and time.monotonic() < deadline:
+        time.sleep(0.01)
     (record,) = hub.log.records
     assert (record.origin, record.method, record.status) == ("hub", "GET", 200)
     assert (record.path, record.query) == ("/owner/model/resolve/main/config.json", "x=1")

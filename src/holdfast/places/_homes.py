@@ -152,7 +152,8 @@ class SearchPath:
         if candidate.must_exist and not is_folder(candidate.path.parent):
             return Considered(candidate, f"there is no {candidate.path.parent}")
         for place in (candidate.path, candidate.hub):
-            if place is not None and place.exists() and not place.is_dir():
+            # Not the method of the same name, which raises where access is denied.
+            if place is not None and os.path.isfile(place):  # noqa: PTH113
                 return Considered(candidate, f"{place} is a file, not a folder")
         # A home that other users' files could be slipped into must be private before anything
         # is made in it; elsewhere the hub folder itself is what gets written to.

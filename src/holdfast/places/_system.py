@@ -72,10 +72,10 @@ def clone(source: int, target: int) -> None:
     fcntl.ioctl(target, _FICLONE, source)
 
 
-def fallocate(descriptor: int, size: int, *, grow: bool = False) -> bool:
+def fallocate(descriptor: int, size: int, *, may_grow: bool = False) -> bool:
     """Reserve ``size`` bytes for a file, or return False where that is not offered.
 
-    Its length changes only with ``grow``, which more systems offer.
+    Its length stays as it is, unless it ``may_grow`` and the system (NFS) offers nothing else.
 
     Raises:
         OSError: the space is not there (ENOSPC, EDQUOT, EFBIG).
@@ -83,13 +83,13 @@ def fallocate(descriptor: int, size: int, *, grow: bool = False) -> bool:
     libc = _libc()
     if sys.platform != "linux" or libc is None or size == 0:
         return False
-    keep_size = 0 if grow else 1
-    done = libc.fallocate(descriptor, keep_size, ctypes.c_int64(0), ctypes.c_int64(size))
-    if done == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in {28, 122, 27}:  # ENOSPC, EDQUOT, EFBIG
-        raise OSError(code, os.strerror(code))
+    keep_size = 1
+    for mode in (keep_size, 0) if may_grow else (keep_size,):
+        if libc.fallocate(descriptor, mode, ctypes.c_int64(0), ctypes.c_int64(size)) == 0:
+            return True
+        code = ctypes.get_errno()
+        if code in {28, 122, 27}:  # ENOSPC, EDQUOT, EFBIG
+            raise OSError(code, os.strerror(code))
     return False
 
 

@@ -36,6 +36,7 @@ from holdfast.store import CacheTarget, Target, flush
 
 __all__ = ["Outcome", "apply", "check", "storage_errors"]
 
+_PIECE = 1 << 30
 _WORTH_A_WORD = 1 << 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 # A file system in memory gives real pages for a reservation; its own count is exact anyway.
@@ -188,15 +189,18 @@ def _reserve(plan: Plan, target: Target) -> None:
     """Ask the system for all the space at once: quotas are seen by no other question."""
     if filesystem_of(target.workspace) in _COUNTED_EXACTLY:
         return
-    path = target.workspace / temporary_name("reservation")
-    descriptor = open_new(path, target.modes)
-    try:
-        fallocate(descriptor, plan.bytes_fetched, grow=True)
-    except OSError as error:
-        raise _no_space(plan, target.workspace, describe_error(error)) from error
-    finally:
-        os.close(descriptor)
-        path.unlink()
+    # In pieces, because FAT has no file of 4 GiB; but no smaller than the plan's own files.
+    piece = max(_PIECE, *(file.entry.size for file in plan.files))
+    with contextlib.ExitStack() as stack:
+        for start in range(0, plan.bytes_fetched, piece):
+            path = target.workspace / temporary_name("reservation")
+            descriptor = open_new(path, target.modes)
+            stack.callback(path.unlink)
+            stack.callback(os.close, descriptor)
+            try:
+                fallocate(descriptor, min(piece, plan.bytes_fetched - start), may_grow=True)
+            except OSError as error:
+                raise _no_space(plan, target.workspace, describe_error(error)) from error
 
 
 def _receive(
