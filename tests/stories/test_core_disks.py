@@ -253,3 +253,27 @@ def flip(path: Path, offset: int) -> None:
 def second_or_shared(bad: list[dict[str, str]], second: Shelf) -> set[str]:
     assert any(item["commit"] == second.commit for item in bad)
     return {item["file"] for item in bad}
+
+
+@pytest.mark.usefixtures("seccomp")
+def test_what_a_narrower_pull_of_a_new_revision_leaves_behind_is_used_later(
+    shop: Shop, user: User
+) -> None:
+    """Without links the new revision takes files over: those that it was asked for, no others."""
+    someone = user.but(prefix=tuple(deny_prefix(**dict(NO_LINKS))))
+    first = shop.new(FIRST)
+    someone.run("pull", first.name).done()
+    second = first.next(CHANGED)
+    someone.run("pull", first.name, "--include", "*.json").done()
+    assert someone.run("verify").json["bad"] == []
+
+    shop.reset()
+    pulled = someone.run("pull", first.name).json
+
+    assert pulled["commit"] == second.commit
+    assert holds(pulled["path"], SECOND)
+    assert shop.content_bytes() == len(CHANGED["CHANGES.md"])
+    assert someone.run("verify").json["bad"] == []
+    someone.run_later(120, "collect", "--old-revisions").done()
+    assert holds(pulled["path"], SECOND)
+    assert disk_used(user.home or Path()) < SIZE + CHANGED_SIZE + SLACK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import threading
 import time
@@ -369,3 +370,51 @@ def test_the_endpoint_is_read_from_the_environment(shop: Shop, user: User) -> No
     shelf = shop.new(SMALL)
     by_variable = user.but(endpoint="").with_env(HF_ENDPOINT=f"{shop.url}/")
     assert content_of(by_variable.run("pull", shelf.name).json["path"]) == SMALL
+
+
+STORM = [
+    "cut:at={small},where={where},times={times}",
+    "stall:at={small},where={where},times={times}",
+    "corrupt:at={small},where=storage,times={times}",
+    "excess:at=1000,where=storage,times={times}",
+    "short:at=1000,where=storage,times={times}",
+    "norange:where=storage,times={times}",
+    "expired:where=storage,times={times}",
+    "status:code=503,where={where},times={times}",
+    "status:code=429,retry_after=1,where={where},times={times}",
+    "status:code=500,where={where},times={times}",
+    "silence:where=storage,times={times}",
+    "slow:rate=30M,where=storage",
+]
+
+
+@pytest.mark.parametrize(
+    "seed", [0, 1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 20))]
+)
+def test_whatever_comes_together_the_outcome_is_right_or_an_error_of_ours(
+    shop: Shop, user: User, seed: int
+) -> None:
+    dice = random.Random(f"storm {seed}")
+    shelf = shop.new(FILES)
+    faults = [
+        text.format(
+            small=dice.randrange(0, 20_000_000),
+            where=dice.choice(["api", "resolve", "storage"]),
+            times=dice.randrange(1, 6),
+        )
+        for text in dice.sample(STORM, 4)
+    ]
+    shop.hub.set_faults(*faults)
+    impatient = user.with_env(HOLDFAST_STALL_TIMEOUT_S="0.7", HOLDFAST_PATIENCE_S="4")
+
+    done = impatient.run("pull", shelf.name)
+
+    if done.code == 0:
+        assert content_of(done.json["path"]) == FILES, faults
+    else:
+        assert done.code in {4, 5, 6}, faults
+        assert done.error["hint"], faults
+        assert content_of(shelf.folder(user.home or Path())) == {}, faults
+    shop.hub.set_faults()
+    assert content_of(user.run("pull", shelf.name).json["path"]) == FILES, faults
+    assert leftovers(user.home or Path()) == []

@@ -270,7 +270,6 @@ class Provisioner:
     def _record(self, wanted: Wanted, resolved: Resolved, target: Target) -> None:
         if isinstance(target, CacheTarget):
             target.repo.write_ref(wanted.ref.revision, resolved.commit, self.modes)
-            target.settle()
             return
         # Bytes in a folder of the user's choice can be found again from the home, if there is one.
         hubs = self.places.readable()

@@ -148,12 +148,24 @@ def verify(
     finally:
         check.stop.set()  # after Ctrl-C nothing is hashed to its end
         pool.shutdown(cancel_futures=True)
+    bad = [item for item in bad if item.state != "missing" or _still_expected(item, found)]
     for item in found:
         if not item.layer:
             _save_seals(item.place, provisioner)
     unlisted = tuple(item.revision for item in found if not item.listing)
     seconds = time.monotonic() - started
     return Report(len(found), len(files), hashed, seconds, tuple(bad), unlisted)
+
+
+def _still_expected(bad: BadFile, found: list[_Stored]) -> bool:
+    # Where nothing can be linked, another process may just have moved it to a newer revision.
+    places = [item.place for item in found if item.revision == bad.revision]
+    caches = [place for place in places if isinstance(place, CacheTarget)]
+    return len(caches) < len(places) or any(
+        bad.path == place.path_of(entry)
+        for place in caches
+        for entry in stored(place.repo, place.commit)[1]
+    )
 
 
 class _Check:

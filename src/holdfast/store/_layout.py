@@ -247,6 +247,10 @@ class RepoFolder:
         }
         write_file(path, json.dumps(content, indent=1).encode(), modes)
 
+    def drop_request(self, commit: str) -> None:
+        """Forget what was asked for at a commit; its files and its listing stay."""
+        (self.own / "requests" / f"{commit}.json").unlink(missing_ok=True)
+
     def remove_revision(self, commit: str) -> None:
         """Take a revision's files and records away; blobs stay.
 

@@ -5,7 +5,6 @@ Both kinds do the same: say in which state a file is, take in verified bytes, an
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -168,9 +167,14 @@ class CacheTarget:
         return materialise(source, path, (*self.links, last), self.modes)
 
     def begin(self, entries: list[FileEntry]) -> None:
-        """Keep the listing before anything is placed: what is moved then is known by it."""
+        """Keep the listing before anything is placed: what is moved then is known by it.
+
+        The revision that gives its files away is no longer expected to have them.
+        """
         if entries:
             self.repo.keep_listing(self.commit, entries, self.modes)
+        if not self.links and self.superseded is not None:
+            self.repo.drop_request(self.superseded)
 
     def finish(
         self, entries: list[FileEntry], touched: list[FileEntry], ref: RevisionRef
@@ -183,17 +187,6 @@ class CacheTarget:
         self.seals.save(self.modes)
         self.repo.keep_request(self.commit, touched, pinned=ref.pinned, modes=self.modes)
         return [*folders_below(self.root, touched), self.repo.blobs, self.repo.folder]
-
-    def settle(self) -> None:
-        """Take away what is left of a revision whose files were moved here; called last of all."""
-        if self.links or self.superseded is None:
-            return
-        asked = self.repo.requested(self.superseded)[0]
-        old = self.repo.snapshot(self.superseded)
-        if all(old.joinpath(*entry.path.split("/")).exists() for entry in asked):
-            return
-        with contextlib.suppress(OSError):  # in use (Windows): it stays, and nobody asks for it
-            self.repo.remove_revision(self.superseded)
 
 
 def folders_below(root: Path, touched: Iterable[FileEntry]) -> list[Path]:
