@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -146,8 +147,22 @@ def entry() -> None:
         # What a terminal's character set lacks is escaped, never a reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    interrupted: list[int] = []
+
+    def on_interrupt(number: int, frame: object) -> None:
+        del frame
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    # In the background of a shell it is ignored, and stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         code = main(sys.argv[1:], os.environ)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError):
+        # An interruption in the middle of an import can come out as an error of the import.
+        if not interrupted:
+            raise
+        print("interrupted: run the same command again to go on", file=sys.stderr)
         code = 130
     sys.exit(code)
