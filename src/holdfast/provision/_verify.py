@@ -148,7 +148,7 @@ def verify(
     finally:
         check.stop.set()  # after Ctrl-C nothing is hashed to its end
         pool.shutdown(cancel_futures=True)
-    bad = [item for item in bad if item.state != "missing" or _still_expected(item, found)]
+    bad = _still_bad(bad, found)
     for item in found:
         if not item.layer:
             _save_seals(item.place, provisioner)
@@ -157,15 +157,22 @@ def verify(
     return Report(len(found), len(files), hashed, seconds, tuple(bad), unlisted)
 
 
-def _still_expected(bad: BadFile, found: list[_Stored]) -> bool:
-    # Where nothing can be linked, another process may just have moved it to a newer revision.
-    places = [item.place for item in found if item.revision == bad.revision]
-    caches = [place for place in places if isinstance(place, CacheTarget)]
-    return len(caches) < len(places) or any(
-        bad.path == place.path_of(entry)
-        for place in caches
-        for entry in stored(place.repo, place.commit)[1]
-    )
+def _still_bad(bad: list[BadFile], found: list[_Stored]) -> list[BadFile]:
+    """Leave out what is missing because another process has moved it to a newer revision."""
+    missing = {item.revision for item in bad if item.state == "missing"}
+    expected = {
+        item.place.path_of(entry)
+        for item in found
+        if item.revision in missing
+        for entry in _expected_now(item)
+    }
+    return [item for item in bad if item.state != "missing" or item.path in expected]
+
+
+def _expected_now(item: _Stored) -> list[FileEntry]:
+    if isinstance(item.place, CacheTarget):
+        return stored(item.place.repo, item.place.commit)[1]
+    return item.expected
 
 
 class _Check:

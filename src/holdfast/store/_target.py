@@ -186,7 +186,8 @@ class CacheTarget:
             self.seals.add(entry.digest, self.path_of(entry).stat())
         self.seals.save(self.modes)
         self.repo.keep_request(self.commit, touched, pinned=ref.pinned, modes=self.modes)
-        return [*folders_below(self.root, touched), self.repo.blobs, self.repo.folder]
+        above = [self.repo.blobs, self.repo.folder, self.repo.hub]
+        return [*folders_below(self.root, touched), *above]
 
 
 def folders_below(root: Path, touched: Iterable[FileEntry]) -> list[Path]:
