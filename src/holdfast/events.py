@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Event", "FileDone", "Notice", "Progress", "Reporter", "silent"]
+__all__ = ["Event", "FileDone", "Notice", "Progress", "Reporter", "silent", "size_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +53,12 @@ Reporter = Callable[[Event], None]
 def silent(event: Event) -> None:
     """Report nothing."""
     del event
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes as people read it: ``283.0 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError(count)

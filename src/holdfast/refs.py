@@ -186,6 +186,10 @@ def parse_ref(text: str, revision: str | None = None) -> RevisionRef:
     Raises:
         ReferenceInvalid: the text names no repository, or the revision is given twice.
     """
+    if not isinstance(text, str):
+        raise ReferenceInvalid(
+            f"{text!r} is not a repository", why="its name must be text", hint='"OWNER/NAME"'
+        )
     name, at, inline = text.strip().partition("@")
     if at and revision is not None and inline != revision:
         raise ReferenceInvalid(

@@ -87,7 +87,7 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
     with _started(services):
         _await_ready(services)
         loaded = time.monotonic()
-        raw = RawAudio(args.raw) if args.raw else None
+        raw = RawAudio(args.raw) if args.raw is not None else None
         found = services.voice_activity.detect(file, options, raw)
         ended = time.monotonic()
         (model,) = services.supervisor.statuses()

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
+from holdfast.events import size_text
 
 if TYPE_CHECKING:
     from holdfast.places import Home
@@ -42,7 +43,7 @@ def _where(args: argparse.Namespace, context: Context) -> int:
     context.result(f"  files appear  by {probe.strategy} (works: {', '.join(probe.links) or '-'})")
     context.result(f"  locks         {probe.lock}")
     inodes = "" if probe.free_inodes is None else f", {probe.free_inodes} inodes"
-    context.result(f"  free          {probe.free_bytes / 1e9:.1f} GB{inodes}")
+    context.result(f"  free          {size_text(probe.free_bytes)}{inodes}")
     context.result(f"  file system   {probe.filesystem or 'unknown'}, names to {probe.name_max} B")
     for hub in places.below(home):
         context.result(f"  layer below   {hub}")

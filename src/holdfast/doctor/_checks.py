@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from holdfast.checks import Finding
 from holdfast.config import Settings, unknown_variables
 from holdfast.errors import HoldfastError, NoUsableHome
+from holdfast.events import size_text
 from holdfast.hub import HubClient
 from holdfast.places import Home, Probe, SearchPath, is_folder, surroundings
 
@@ -135,7 +136,7 @@ class Examination:
 
     def space(self, probe: Probe) -> Iterator[Finding]:
         """Free bytes and inodes for this user."""
-        shown = f"{probe.free_bytes / 1e9:.1f} GB are free at {probe.folder}"
+        shown = f"{size_text(probe.free_bytes)} are free at {probe.folder}"
         if probe.free_bytes < _LITTLE_BYTES:
             yield Finding("space", "warning", shown, "holdfast collect --old-revisions")
         else:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +19,8 @@ from holdfast.errors import ConfigInvalid, HubProtocolError, HubUnavailable
 from holdfast.hub._protocol import same_origin
 
 if TYPE_CHECKING:
+    import ssl
+
     import urllib3
 
 __all__ = ["Answer", "Http", "within"]
@@ -164,6 +164,8 @@ class Http:
     def _proxy_for(self, url: str) -> str | None:
         if not self._proxies:
             return None
+        import urllib.request  # on the first need: what stays offline starts sooner without it
+
         parts = urlsplit(url)
         proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
         bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
@@ -173,6 +175,8 @@ class Http:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
+        import ssl
+
         for variable in _CA_VARIABLES:
             bundle = self._env.get(variable)
             if not bundle:

@@ -68,7 +68,7 @@ def parse_manifest(text: str, name: str = "models.toml") -> tuple[list[ModelRequ
 def _invalid(name: str, problems: list[str], example: str) -> ManifestInvalid:
     listing = "\n".join(f"  {problem}" for problem in problems)
     return ManifestInvalid(
-        f"{name} has {len(problems)} problem(s)", why=f"\n{listing}", hint=example,
+        f"{name} cannot be used", why=f"{len(problems)} problem(s):\n{listing}", hint=example,
         problems=problems,
     )  # fmt: skip
 

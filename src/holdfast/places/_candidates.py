@@ -11,7 +11,7 @@ from pathlib import Path
 
 from holdfast.config import Settings
 
-__all__ = ["Candidate", "Surroundings", "candidates"]
+__all__ = ["Candidate", "Surroundings", "absolute", "candidates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def candidates(settings: Settings, around: Surroundings) -> list[Candidate]:
 
 
 def _home(source: str, path: Path, around: Surroundings, *, private: bool = False) -> Candidate:
-    absolute = path if path.is_absolute() else around.application / path
-    return Candidate(source, absolute, absolute / "hub", private=private)
+    root = absolute(path, around)
+    return Candidate(source, root, root / "hub", private=private)
 
 
 def _named(settings: Settings, around: Surroundings) -> list[Candidate]:
@@ -88,16 +88,15 @@ def _named(settings: Settings, around: Surroundings) -> list[Candidate]:
     if settings.home is not None:
         from_env = env.get("HOLDFAST_HOME") == str(settings.home)
         source = "HOLDFAST_HOME" if from_env else "setting --home"
-        result.append(_home(source, _expand(settings.home, around), around))
+        result.append(_home(source, settings.home, around))
     if env.get("HOLDFAST_HOME") and env["HOLDFAST_HOME"] != str(settings.home):
-        result.append(_home("HOLDFAST_HOME", _expand(Path(env["HOLDFAST_HOME"]), around), around))
+        result.append(_home("HOLDFAST_HOME", Path(env["HOLDFAST_HOME"]), around))
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if env.get(variable):
-            hub = _expand(Path(env[variable]), around)
-            absolute = hub if hub.is_absolute() else around.application / hub
-            result.append(Candidate(variable, absolute, absolute))
+            hub = absolute(Path(env[variable]), around)
+            result.append(Candidate(variable, hub, hub))
     if env.get("HF_HOME"):
-        result.append(_home("HF_HOME", _expand(Path(env["HF_HOME"]), around), around))
+        result.append(_home("HF_HOME", Path(env["HF_HOME"]), around))
     return result
 
 
@@ -127,7 +126,8 @@ def _user_cache(around: Surroundings) -> Candidate:
     return _home("user cache", around.user_home / ".cache" / "huggingface", around)
 
 
-def _expand(path: Path, around: Surroundings) -> Path:
+def absolute(path: Path, around: Surroundings) -> Path:
+    """Return a path that somebody named, with ``~`` and what it is relative to put in."""
     if path.parts[:1] == ("~",) and around.user_home is not None:
-        return around.user_home.joinpath(*path.parts[1:])
-    return path
+        path = around.user_home.joinpath(*path.parts[1:])
+    return path if path.is_absolute() else around.application / path

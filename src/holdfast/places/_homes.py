@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.config import Settings
 from holdfast.errors import NoUsableHome
 from holdfast.places._atomic import Modes, make_folder
-from holdfast.places._candidates import Candidate, Surroundings, candidates
+from holdfast.places._candidates import Candidate, Surroundings, absolute, candidates
 from holdfast.places._probe import Probe, probe
 from holdfast.places._system import is_folder
 
@@ -76,6 +76,7 @@ class SearchPath:
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
         self._settings = settings
+        self._around = around
         self._modes = Modes(settings.shared)
         self.candidates = candidates(settings, around)
 
@@ -83,7 +84,8 @@ class SearchPath:
     def layers(self) -> list[Path]:
         """The hub caches of the configured read-only layers that exist, upper first."""
         found = []
-        for layer in self._settings.layers:
+        for named in self._settings.layers:
+            layer = absolute(named, self._around)
             hub = layer / "hub" if is_folder(layer / "hub") else layer
             if is_folder(hub):
                 found.append(hub)
@@ -98,7 +100,7 @@ class SearchPath:
         """
         if certain or "home" in self.__dict__:
             try:
-                home = self.home
+                home = self.__dict__.get("home") or self._find(try_lock=False)
             except NoUsableHome:
                 open_to_all = [c.hub for c in self.candidates if c.hub and not c.private]
                 return list(dict.fromkeys([*filter(is_folder, open_to_all), *self.layers]))
@@ -127,9 +129,12 @@ class SearchPath:
         Raises:
             NoUsableHome: none does; each is listed with its reason.
         """
+        return self._find(try_lock=True)
+
+    def _find(self, *, try_lock: bool) -> Home:
         considered: list[Considered] = []
         for candidate in self.candidates:
-            entry = self._consider(candidate)
+            entry = self._consider(candidate, try_lock=try_lock)
             considered.append(entry)
             if entry.chosen and entry.probe is not None:
                 return self._settle(candidate, entry.probe, considered)
@@ -146,7 +151,7 @@ class SearchPath:
             ],
         )
 
-    def _consider(self, candidate: Candidate) -> Considered:
+    def _consider(self, candidate: Candidate, *, try_lock: bool) -> Considered:
         if candidate.path is None:
             return Considered(candidate, candidate.missing)
         if candidate.must_exist and not is_folder(candidate.path.parent):
@@ -157,7 +162,9 @@ class SearchPath:
                 return Considered(candidate, f"{place} is a file, not a folder")
         # A home that other users' files could be slipped into must be private before anything
         # is made in it; elsewhere the hub folder itself is what gets written to.
-        result = probe(_probe_target(candidate), self._modes, private=candidate.private)
+        result = probe(
+            _probe_target(candidate), self._modes, private=candidate.private, try_lock=try_lock
+        )
         if not result.usable:
             return Considered(candidate, result.refusal, result)
         return Considered(candidate, f"works; files appear by {result.strategy}", result, True)

@@ -129,6 +129,7 @@ def apply(
     resumable: dict[str, Path],
     everything: Sequence[FileEntry],
     report: Reporter,
+    keep_changed: bool = True,
 ) -> Outcome:
     """Carry a plan out.
 
@@ -139,6 +140,8 @@ def apply(
         resumable: by path, what interrupted downloads left.
         everything: all files of the revision, also those that were not asked for.
         report: who is told.
+        keep_changed: a file that somebody changed in a folder of the user's choice is renamed
+            and not replaced.
 
     Raises:
         HoldfastError: nothing half-done is visible, and what was received can be resumed.
@@ -161,6 +164,8 @@ def apply(
                 raise
             outcome.bytes_fetched = sum(download.fetched for download in downloads)
         make_folder(target.root, target.modes)
+        if keep_changed:
+            _keep_changed(plan, target, report)
         target.begin(list(everything))
         _publish(plan, target, downloads, outcome, report)
         touched = [file.entry for file in plan.files]
@@ -232,6 +237,14 @@ def _release(partial: Partial, stem: str) -> None:
             partial.path.rename(partial.path.with_name(released_name(stem)))
         else:
             partial.path.unlink()
+
+
+def _keep_changed(plan: Plan, target: Target, report: Reporter) -> None:
+    for file in plan.files:
+        kept = target.set_aside(file.entry) if file.source != "here" else None
+        if kept is not None:
+            text = f"{file.entry.path} was changed here: that version is now {kept}"
+            report(Notice("warning", text))
 
 
 def _publish(

@@ -165,11 +165,11 @@ class Provisioner:
         entries: list[FileEntry],
         started: float,
         *,
-        trust_seals: bool = True,
+        repairing: bool = False,
     ) -> Pulled:
         """Bring files of a known revision, taking turns with other processes.
 
-        ``trust_seals=False`` takes nothing for good that is not hashed now.
+        ``repairing`` takes nothing for good that is not hashed now, and replaces what was changed.
 
         Raises:
             HoldfastError: with the reason and a hint; what was received can be resumed.
@@ -190,7 +190,7 @@ class Provisioner:
                 announce=lambda text: self.report(Notice("info", text)),
             ):
                 # Planned only now: whoever had the lock may have done the work.
-                plan, left = site.plan(wanted, resolved, entries, trust_seals=trust_seals)
+                plan, left = site.plan(wanted, resolved, entries, trust_seals=not repairing)
                 if not plan.done:
                     # Others may have filled the disk while we waited for our turn.
                     check(plan, *free_space(target.lock_path.parent), site.probe.folder)
@@ -203,6 +203,7 @@ class Provisioner:
                     resumable=left,
                     everything=everything,
                     report=self.report,
+                    keep_changed=not repairing,
                 )
                 self._record(wanted, resolved, target)
         strategy = outcome.strategy or plan.strategy

@@ -347,7 +347,7 @@ def _mend(
         revision.revision, listing or entries, complete_listing=bool(listing), requested=True
     )
     # Seals do not count here: a good copy of the same age may have vouched for the bad one.
-    return provisioner.bring(wanted, resolved, entries, time.monotonic(), trust_seals=False)
+    return provisioner.bring(wanted, resolved, entries, time.monotonic(), repairing=True)
 
 
 def _all_below(hub: Path, files: list[BadFile]) -> bool:

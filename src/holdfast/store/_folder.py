@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 from holdfast.errors import ReferenceInvalid
 from holdfast.places import Modes, Strategy, make_folder, open_shared, replace, write_file
-from holdfast.refs import FileEntry, RevisionRef, is_commit
+from holdfast.refs import Digest, FileEntry, RevisionRef, is_commit
+from holdfast.store._check import file_digest
 from holdfast.store._layout import (
     CACHEDIR_TAG,
     entry_from_json,
@@ -25,6 +28,9 @@ from holdfast.store._target import Origin, folders_below
 from holdfast.store.materialise import materialise
 
 __all__ = ["FolderTarget"]
+
+_SHA256_DIGITS = 64
+_LONGEST_SET_ASIDE = 240  # bytes: with ".orig" and a number it stays under the usual 255
 
 
 class FolderTarget:
@@ -81,6 +87,36 @@ class FolderTarget:
             ways = tuple(way for way in ways if way != "hardlink")
         return materialise(source.resolve(), self.path_of(entry), ways, self.modes)
 
+    def set_aside(self, entry: FileEntry) -> Path | None:
+        """Rename what somebody else wrote where a file belongs; return its new path.
+
+        Raises:
+            OSError: it cannot be read or renamed.
+        """
+        path = self.path_of(entry)
+        if path.is_symlink() or not path.is_file() or self._brought(entry, path):
+            return None
+        fits = len(os.fsencode(path.name)) < _LONGEST_SET_ASIDE
+        stem = path.name if fits else self.stem_of(entry)
+        for number in itertools.count():
+            kept = path.with_name(f"{stem}.orig{number or ''}")
+            if not os.path.lexists(kept):
+                return path.rename(kept)
+        raise AssertionError  # pragma: no cover - the count has no end
+
+    def _brought(self, entry: FileEntry, path: Path) -> bool:
+        """Return whether a file is still what some revision brought, as far as the notes say."""
+        try:
+            etag = self._note_path(entry).read_text(encoding="utf-8").split("\n")[1].strip()
+            digest = Digest("sha256" if len(etag) == _SHA256_DIGITS else "git-sha1", etag)
+        except (OSError, ValueError, IndexError, ReferenceInvalid):
+            return False
+        return self.seals.holds(digest, path.stat()) or file_digest(path, digest) == digest.hex
+
+    def _note_path(self, entry: FileEntry) -> Path:
+        note = self.workspace.joinpath(*entry.path.split("/"))
+        return note.with_name(f"{note.name}.metadata")
+
     def begin(self, entries: list[FileEntry]) -> None:
         """Keep the listing before anything is placed."""
         path = self._listing_path(self.commit)
@@ -97,8 +133,7 @@ class FolderTarget:
                 write_file(self.records / name, content, self.modes)
         for entry in touched:
             self.seals.add(entry.digest, self.path_of(entry).stat())
-            note = self.workspace.joinpath(*entry.path.split("/"))
-            note = note.with_name(f"{note.name}.metadata")
+            note = self._note_path(entry)
             make_folder(note.parent, self.modes)
             text = f"{self.commit}\n{entry.etag}\n{time.time()}\n"
             _note(note, text, self.modes)

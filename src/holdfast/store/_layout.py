@@ -65,7 +65,7 @@ def read_listing(path: Path) -> list[FileEntry] | None:
     except FileNotFoundError:
         return None
     except (OSError, *_MALFORMED) as error:
-        _log.warning("the listing %s is unreadable and not used: %s", path, error)
+        _log.info("the listing %s is unreadable and not used: %s", path, error)
         return None
 
 

@@ -48,6 +48,9 @@ class Target(Protocol):
     def adopt(self, source: Path, entry: FileEntry, origin: Origin) -> Strategy:
         """Take in verified bytes that are here already."""
 
+    def set_aside(self, entry: FileEntry) -> Path | None:
+        """Rename what somebody else wrote where a file belongs; return its new path."""
+
     def begin(self, entries: list[FileEntry]) -> None:
         """Keep the listing before anything is placed, so that what is placed can be found again."""
 
@@ -104,6 +107,11 @@ class CacheTarget:
     def blob_of(self, entry: FileEntry) -> Path:
         """Return the blob that holds an entry's content."""
         return self.repo.blobs / entry.etag
+
+    def set_aside(self, entry: FileEntry) -> Path | None:
+        """Return None: nobody writes in a cache but the tools that keep it."""
+        del entry
+        return None
 
     def publish(self, temporary: Path, entry: FileEntry) -> Strategy:
         """Take in a received file: as a blob with links to it, or right in the snapshot."""
