@@ -53,7 +53,9 @@ def add_commands(commands: Commands) -> None:
     ls = commands.add_parser("ls", help="list what is stored, and where")
     ls.set_defaults(run=_ls)
 
-    collect = commands.add_parser("collect", help="remove what nobody needs")
+    collect = commands.add_parser(
+        "collect", help="remove what nobody needs: interrupted downloads, files of no revision"
+    )
     collect.add_argument("--old-revisions", action="store_true",
                          help="also revisions that no branch, tag or request names")  # fmt: skip
     collect.add_argument("--dry-run", action="store_true", help="only say what would go")
