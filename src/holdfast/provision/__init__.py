@@ -2,6 +2,7 @@
 
 from holdfast.provision._collect import Collected, collect
 from holdfast.provision._listing import StoredModel, stored_models
+from holdfast.provision._overlay import Overlaid, overlay
 from holdfast.provision._plan import Plan, PlannedFile, select
 from holdfast.provision._pull import Provisioner, Pulled
 from holdfast.provision._resolve import Wanted
@@ -11,6 +12,7 @@ from holdfast.provision._verify import BadFile, Report, repair, verify
 __all__ = [
     "BadFile",
     "Collected",
+    "Overlaid",
     "Plan",
     "PlannedFile",
     "Provisioner",
@@ -20,6 +22,7 @@ __all__ = [
     "Wanted",
     "collect",
     "lock_models",
+    "overlay",
     "read_lock",
     "read_manifest",
     "repair",
