@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -46,6 +47,10 @@ class HubClient:
             connections=settings.connections,
             env=env,
         )
+
+    def get_ready(self) -> None:
+        """Begin, in the background, what the first request will need; nothing is sent."""
+        threading.Thread(target=self._http.load, name="holdfast-http", daemon=True).start()
 
     def describe(self, ref: RevisionRef, *, limit_s: float) -> tuple[str, list[FileEntry] | None]:
         """Return the commit that a revision is now, and its files if they were told along.

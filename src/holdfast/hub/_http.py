@@ -108,6 +108,11 @@ class Http:
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
+    @staticmethod
+    def load() -> None:
+        """Import the HTTP library: as long as finding a home takes."""
+        import urllib3  # noqa: F401
+
     def get(self, url: str, headers: Mapping[str, str], *, token: str | None = None) -> Answer:
         """Send a GET and follow redirects; the token goes to the first origin only.
 

@@ -5,6 +5,7 @@ Rules only; nothing here does I/O. Everything read here came from outside and is
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -206,6 +207,7 @@ def same_origin(one: str, other: str) -> bool:
     return _origin(one) == _origin(other)
 
 
+@functools.lru_cache(maxsize=64)  # one of the two is nearly always the endpoint
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     try:

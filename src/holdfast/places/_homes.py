@@ -91,16 +91,18 @@ class SearchPath:
                 found.append(hub)
         return found
 
-    def readable(self, *, certain: bool = False) -> list[Path]:
+    def readable(self, *, certain: bool = False, to_write: bool = False) -> list[Path]:
         """Return the hub caches to look in, upper first, without writing to any.
 
         Quickly, they are the existing candidates down to the first that looks writable, then the
         layers; that guess is right unless the folder refuses what its permissions promise. To be
-        ``certain``, or once it is known, the home itself is found first, by probing.
+        ``certain``, or once it is known, the home itself is found first, by probing; all that
+        is to be known of it at once, if it is to be written next (``to_write``).
         """
         if certain or "home" in self.__dict__:
             try:
-                home = self.__dict__.get("home") or self._find(try_lock=False)
+                known = to_write or "home" in self.__dict__
+                home = self.home if known else self._find(try_lock=False)
             except NoUsableHome:
                 open_to_all = [c.hub for c in self.candidates if c.hub and not c.private]
                 return list(dict.fromkeys([*filter(is_folder, open_to_all), *self.layers]))

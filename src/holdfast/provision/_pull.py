@@ -145,7 +145,9 @@ class Provisioner:
             folder = FolderTarget(wanted.local_dir, "", self.modes)
         local = Local(wanted, self.places.readable(), folder)
         if not local.knows_repository:
-            local = Local(wanted, self.places.readable(certain=True), folder)
+            if not self.settings.offline:
+                self.client.get_ready()  # finding the home waits for a process: time to use
+            local = Local(wanted, self.places.readable(certain=True, to_write=True), folder)
         return local
 
     def site(self, wanted: Wanted, resolved: Resolved) -> Site:

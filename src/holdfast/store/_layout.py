@@ -98,7 +98,7 @@ def write_listing(path: Path, entries: list[FileEntry], modes: Modes) -> None:
     files = {entry.path: entry_to_json(entry) for entry in sorted(entries, key=lambda e: e.path)}
     make_folder(path.parent, modes)
     content = {"format_version": _TREE_FORMAT, "files": files}
-    write_file(path, json.dumps(content, indent=1).encode(), modes)
+    write_file(path, json.dumps(content).encode(), modes)
 
 
 class RepoFolder:
@@ -245,7 +245,7 @@ class RepoFolder:
             "pinned": pinned or was_pinned,
             "files": {name: entry_to_json(files[name]) for name in sorted(files)},
         }
-        write_file(path, json.dumps(content, indent=1).encode(), modes)
+        write_file(path, json.dumps(content).encode(), modes)
 
     def drop_request(self, commit: str) -> None:
         """Forget what was asked for at a commit; its files and its listing stay."""

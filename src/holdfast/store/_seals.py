@@ -68,7 +68,7 @@ class Seals:
             "verified": {key: sorted(times) for key, times in sorted(merged.items()) if times},
         }
         make_folder(self._path.parent, modes)  # another tool's cache has none yet
-        write_file(self._path, json.dumps(content, indent=1).encode(), modes)
+        write_file(self._path, json.dumps(content).encode(), modes)
         self._new.clear()
 
 

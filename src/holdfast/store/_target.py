@@ -200,13 +200,13 @@ class CacheTarget:
 
 def folders_below(root: Path, touched: Iterable[FileEntry]) -> list[Path]:
     """Return the folders in which names were made: the root, its parent, and what lies between."""
-    found = {root, root.parent}
+    inner: set[str] = set()
     for entry in touched:
-        folder = root.joinpath(*entry.path.split("/")).parent
-        while folder != root:
-            found.add(folder)
-            folder = folder.parent
-    return sorted(found)
+        folder = entry.path.rpartition("/")[0]
+        while folder and folder not in inner:
+            inner.add(folder)
+            folder = folder.rpartition("/")[0]
+    return sorted([root, root.parent, *(root.joinpath(*folder.split("/")) for folder in inner)])
 
 
 def flush(paths: list[Path]) -> None:

@@ -48,9 +48,7 @@ def is_refusal(error: OSError) -> bool:
 def symlink(source: Path, target: Path, modes: Modes) -> None:
     """Make ``target`` a symbolic link: relative within one hub cache, else absolute."""
     del modes
-    text = str(source)
-    if _share_a_hub(source, target):
-        text = os.path.relpath(source, target.parent)
+    text = _link_text(source, target)
 
     def make(path: Path) -> None:
         os.symlink(text, path)
@@ -159,9 +157,13 @@ def _beside(target: Path) -> Iterator[Path]:
         raise
 
 
-def _share_a_hub(source: Path, target: Path) -> bool:
+def _link_text(source: Path, target: Path) -> str:
     # Relative links survive a cache that is moved as a whole: below one repository's folder.
-    return len(source.parents) > 1 and source.parents[1] in target.parents
+    shared = f"{source.parent.parent}{os.sep}"
+    inner = str(target).removeprefix(shared)
+    if inner == str(target):
+        return str(source)
+    return f"..{os.sep}" * inner.count(os.sep) + str(source).removeprefix(shared)
 
 
 def _keep_time(source: Path, target: Path) -> None:

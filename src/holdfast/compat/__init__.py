@@ -1,0 +1,1 @@
+"""Making libraries and programs that we did not write work here: variables, links, overlay."""
