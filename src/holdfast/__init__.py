@@ -4,7 +4,7 @@
     >>> folder = holdfast.pull("openai/whisper-tiny")        # doctest: +SKIP
 
 The functions read the environment's settings each time they are called; keyword arguments win.
-Everything heavy is imported inside them.
+What all of them need is imported with the package, everything heavier inside them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast import places as places
 from holdfast._version import __version__
+from holdfast.config import Settings
 from holdfast.errors import HoldfastError
+from holdfast.events import Notice, silent
 
 if TYPE_CHECKING:
     from holdfast.checks import Finding
-    from holdfast.events import Reporter
+    from holdfast.compat import Activation
+    from holdfast.events import Event, Reporter
     from holdfast.provision import Plan, Provisioner, Pulled, Report, Wanted
 
-__all__ = ["HoldfastError", "__version__", "doctor", "plan", "pull", "repair", "verify"]
+__all__ = ["HoldfastError", "__version__", "activate", "doctor", "plan", "pull", "repair", "verify"]
+
+
+def activate(*, report: Reporter | None = None, **settings: Any) -> Activation:
+    """Make the model libraries of this process, and of processes it starts, work here.
+
+    Finds the home, sets every library's variable, lets hard links stand in where symbolic links
+    are refused, and shows what read-only layers hold: what `holdfast run` does for a program.
+    Call it before the libraries are imported; one that has read its variable already is told anew
+    where that is known to work. The result takes everything back (``deactivate()``, or ``with``).
+
+    Args:
+        report: told what happens (`holdfast.events`); by default logged as ``holdfast.compat``.
+        settings: fields of `holdfast.config.Settings`, such as ``home`` or ``offline``.
+
+    Raises:
+        NoUsableHome: models can live nowhere here.
+        TooLate: a library has read its variable and cannot be told anew; nothing was changed.
+    """
+    from holdfast.compat import activate as run
+
+    return run(Settings.from_env(os.environ, **_paths(settings)), os.environ, report or _logged)
 
 
 def pull(
@@ -100,7 +125,6 @@ def repair(
     Raises:
         HoldfastError: the Hub cannot be reached, or the home cannot be written.
     """
-    from holdfast.events import silent
     from holdfast.provision import repair as run
 
     folder = Path(local_dir) if local_dir is not None else None
@@ -111,10 +135,17 @@ def repair(
 
 def doctor(**settings: Any) -> list[Finding]:
     """Look at everything that breaks downloads or loading here; the gravest finding comes first."""
-    from holdfast.config import Settings
     from holdfast.doctor import examine
 
     return examine(Settings.from_env(os.environ, **_paths(settings)), os.environ)
+
+
+def _logged(event: Event) -> None:
+    import logging
+
+    if isinstance(event, Notice):
+        level = logging.getLevelNamesMapping()[event.level.upper()]
+        logging.getLogger("holdfast.compat").log(level, event.message)
 
 
 def _ref(repo: str, revision: str | None = None) -> Any:
@@ -137,8 +168,6 @@ def _wanted(
 
 
 def _provisioner(settings: dict[str, Any], report: Reporter | None) -> Provisioner:
-    from holdfast.config import Settings
-    from holdfast.events import silent
     from holdfast.provision import Provisioner
 
     chosen = Settings.from_env(os.environ, **_paths(settings))

@@ -12,11 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from holdfast.errors import ConfigInvalid
 
-__all__ = ["HUB_VARIABLES", "Secret", "Settings", "read_token", "setting_docs", "unknown_variables"]
+__all__ = [
+    "HUB_VARIABLES",
+    "Secret",
+    "Settings",
+    "read_token",
+    "setting_docs",
+    "token_file",
+    "unknown_variables",
+]
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 # Variables of other tools that say where models live, in the order in which they are honoured.
@@ -72,6 +79,8 @@ def _folder(text: str) -> Path:
 
 
 def _url(text: str) -> str:
+    from urllib.parse import urlsplit
+
     parts = urlsplit(text)  # which refuses malformed addresses too
     if parts.username is not None or parts.password is not None:
         raise ValueError("must carry no user name or password; a token goes into HF_TOKEN")
@@ -104,6 +113,15 @@ class Settings:
         (), _paths, "HOLDFAST_LAYERS",
         doc="Read-only homes (or hub caches) to look in below the writable one, separated like "
         "PATH.",
+    )  # fmt: skip
+    link_fallback: bool = _setting(
+        True, _flag, "HOLDFAST_LINK_FALLBACK",
+        doc="Let a hard link, a reflink or a copy stand in where the system refuses other "
+        "programs' symbolic links (`holdfast run`, `holdfast.activate`).",
+    )  # fmt: skip
+    link_folders: tuple[Path, ...] = _setting(
+        (), _paths, "HOLDFAST_LINK_FOLDERS",
+        doc="Folders besides the homes in which links are stood in for, separated like PATH.",
     )  # fmt: skip
     shared: bool = _setting(
         False, _flag, "HOLDFAST_SHARED",
@@ -201,25 +219,31 @@ def _read(variable: str, text: str, metadata: Mapping[str, Any]) -> Any:
 
 def read_token(env: Mapping[str, str]) -> Secret | None:
     """Return the token in the standard token file, or None when there is no readable one."""
-    named = env.get("HF_TOKEN_PATH")
-    hf_home = env.get("HF_HOME")
-    cache = env.get("XDG_CACHE_HOME") or (env["HOME"] + "/.cache" if env.get("HOME") else None)
-    profile = env.get("USERPROFILE")
-    if named:
-        path = Path(named)
-    elif hf_home:
-        path = Path(hf_home) / "token"
-    elif cache:
-        path = Path(cache) / "huggingface" / "token"
-    elif profile:
-        path = Path(profile) / ".cache" / "huggingface" / "token"
-    else:
+    path = token_file(env)
+    if path is None:
         return None
     try:
         text = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None  # an unreadable token file is the same as none: public models need no token
     return _read("the token file", text, {"parse": _secret, "doc": str(path)}) if text else None
+
+
+def token_file(env: Mapping[str, str]) -> Path | None:
+    """Return where huggingface_hub keeps the token, or None where there is no such place."""
+    named = env.get("HF_TOKEN_PATH")
+    hf_home = env.get("HF_HOME")
+    cache = env.get("XDG_CACHE_HOME") or (env["HOME"] + "/.cache" if env.get("HOME") else None)
+    profile = env.get("USERPROFILE")
+    if named:
+        return Path(named)
+    if hf_home:
+        return Path(hf_home) / "token"
+    if cache:
+        return Path(cache) / "huggingface" / "token"
+    if profile:
+        return Path(profile) / ".cache" / "huggingface" / "token"
+    return None
 
 
 def unknown_variables(env: Mapping[str, str]) -> list[str]:

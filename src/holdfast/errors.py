@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AccessDenied",
+    "CommandNotFound",
+    "CommandNotRunnable",
     "ConfigInvalid",
     "CorruptFiles",
     "DigestMismatch",
@@ -29,6 +31,7 @@ __all__ = [
     "RepoNotFound",
     "RevisionNotFound",
     "StorageFailed",
+    "TooLate",
 ]
 
 
@@ -212,3 +215,24 @@ class LockStale(HoldfastError):
 
     code = "lock-stale"
     exit_code = 8
+
+
+class CommandNotFound(HoldfastError):
+    """The command that `holdfast run` was given does not exist."""
+
+    code = "command-not-found"
+    exit_code = 127
+
+
+class CommandNotRunnable(HoldfastError):
+    """The command that `holdfast run` was given exists, and the system will not start it."""
+
+    code = "command-not-runnable"
+    exit_code = 126
+
+
+class TooLate(HoldfastError):
+    """A library has read its variable before `holdfast.activate`, and cannot be told again."""
+
+    code = "too-late"
+    exit_code = 2

@@ -17,6 +17,7 @@ import pytest
 import holdfast
 import holdfast.errors
 from holdfast.cli.main import build_parser
+from holdfast.compat import HUB_VARIABLES, OFFLINE, VARIABLES
 from holdfast.config import setting_docs
 from holdfast.errors import HoldfastError
 
@@ -53,7 +54,7 @@ def test_a_package_exports_exactly_what_it_imports(name: str) -> None:
     tree = ast.parse((Path(str(module.__file__))).read_text("utf-8"))
     imported = {
         alias.asname or alias.name
-        for node in tree.body
+        for node in (*tree.body, *_lazily(tree))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{name}._")
         for alias in node.names
     }
@@ -65,6 +66,13 @@ def test_a_package_exports_exactly_what_it_imports(name: str) -> None:
     if imported:
         assert own <= exported
         assert exported <= imported | own
+
+
+def _lazily(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield what stands under ``if TYPE_CHECKING``: there a lazy package says what it has."""
+    for node in tree.body:
+        if isinstance(node, ast.If):
+            yield from node.body
 
 
 def _errors(root: type[HoldfastError] = HoldfastError) -> Iterator[type[HoldfastError]]:
@@ -150,3 +158,9 @@ def test_importing_the_core_loads_nothing_heavy() -> None:
 def test_the_readme_promises_the_commands_that_ci_runs() -> None:
     assert "python3 bootstrap.py test" in (ROOT / "README.md").read_text("utf-8")
     assert "python3 bootstrap.py test" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_every_variable_that_run_sets_is_documented() -> None:
+    page = (ROOT / "docs" / "variables.md").read_text("utf-8")
+    for variable in (*HUB_VARIABLES, *VARIABLES, *OFFLINE):
+        assert f"| `{variable.name}` | {variable.read_by} | {variable.read_when} |" in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -50,6 +49,8 @@ class Context:
 
     def result_json(self, value: object) -> None:
         """Print the result as JSON: on one line, unless a person is reading."""
+        import json
+
         indent = 2 if self.out.isatty() else None
         print(json.dumps(value, indent=indent, ensure_ascii=False), file=self.out)
 
@@ -170,6 +171,8 @@ def _make_bars(stream: TextIO) -> Bars:
 def render_error(error: HoldfastError, *, as_json: bool) -> str:
     """Return an error for standard error: code and what, then why, then what to do."""
     if as_json:
+        import json
+
         return json.dumps({"error": error.to_dict()}, indent=2, default=_plain)
     lines = [f"error[{error.code}]: {error.what}"]
     if error.why:

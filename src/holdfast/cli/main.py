@@ -6,15 +6,14 @@ import argparse
 import contextlib
 import gc
 import io
-import logging
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from holdfast._version import __version__
-from holdfast.cli import apps, machine, models
 from holdfast.cli._context import Context, folder, render_error, shown
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError
@@ -31,8 +30,20 @@ exit codes:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands. Each sets ``run(args, context) -> exit code``."""
+# Which module adds which commands; a run imports the one that it needs.
+_MODULES = {
+    "models": ("pull", "plan", "lock", "sync", "verify", "repair", "ls", "collect"),
+    "machine": ("where", "doctor", "completion"),
+    "programs": ("run", "env"),
+    "apps": ("vad", "up", "serve-hub"),
+}
+
+
+def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of all commands. Each sets ``run(args, context) -> exit code``.
+
+    Where ``arguments`` begin with a command's name, only the commands of its module are in it.
+    """
     parser = argparse.ArgumentParser(
         prog="holdfast",
         description="Machine-learning models from the Hub to loaded and answering, on any machine.",
@@ -53,9 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=Command
     )
-    models.add_commands(commands)
-    machine.add_commands(commands)
-    apps.add_commands(commands)
+    named = [
+        module for module, names in _MODULES.items() if arguments[:1] and arguments[0] in names
+    ]
+    for module in named or _MODULES:
+        import_module(f"holdfast.cli.{module}").add_commands(commands)
     return parser
 
 
@@ -91,15 +104,15 @@ def _context(args: argparse.Namespace, env: Mapping[str, str]) -> Context:
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one command and return its exit code."""
-    parser = build_parser()
-    if "_ARGCOMPLETE" in env:
+    completing = "_ARGCOMPLETE" in env
+    parser = build_parser(() if completing else arguments)
+    if completing:
         import argcomplete
 
         argcomplete.autocomplete(parser)
     args = parser.parse_args(arguments)
-    level = logging.DEBUG if args.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its lines may carry signed addresses
+    if args.verbose:
+        _log_everything()
     context: Context | None = None
     try:
         context = _context(args, env)
@@ -107,8 +120,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         sys.stdout.flush()
     except HoldfastError as error:
         _close(context)
-        if args.verbose:
-            logging.getLogger(__name__).debug("the failure came from here", exc_info=True)
+        _tell_where(args)
         print(render_error(error, as_json=args.json), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -127,10 +139,24 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         with contextlib.suppress(OSError):
             print(f"error: {shown(where)}{error.strerror or error}", file=sys.stderr)
-        logging.getLogger(__name__).debug("the failure came from here", exc_info=True)
+        _tell_where(args)
         return 1
     _close(context)
     return code
+
+
+def _log_everything() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its lines may carry signed addresses
+
+
+def _tell_where(args: argparse.Namespace) -> None:
+    if args.verbose:
+        import logging
+
+        logging.getLogger(__name__).debug("the failure came from here", exc_info=True)
 
 
 def _no_more_output() -> None:

@@ -13,7 +13,6 @@ import errno
 import functools
 import os
 import re
-import secrets
 import shutil
 import sys
 import time
@@ -95,7 +94,7 @@ def short_stem(path: Path) -> str:
 
 def temporary_name(stem: str) -> str:
     """Return a file name that no other process will use, made from ``stem``."""
-    return f"{stem}.{_self(os.getpid())}-{secrets.token_hex(3)}.incomplete"
+    return f"{stem}.{_self(os.getpid())}-{os.urandom(3).hex()}.incomplete"
 
 
 @functools.lru_cache(maxsize=1)
@@ -105,7 +104,7 @@ def _self(pid: int) -> str:
 
 def released_name(stem: str) -> str:
     """Return a file name as of `temporary_name` that says: left by its owner, take it."""
-    return f"{stem}.{host_id()}-0-0-{secrets.token_hex(3)}.incomplete"
+    return f"{stem}.{host_id()}-0-0-{os.urandom(3).hex()}.incomplete"
 
 
 def owner_of(name: str) -> Owner | None:

@@ -102,7 +102,7 @@ class SearchPath:
         if certain or "home" in self.__dict__:
             try:
                 known = to_write or "home" in self.__dict__
-                home = self.home if known else self._find(try_lock=False)
+                home = self.home if known else self.choose(try_lock=False)
             except NoUsableHome:
                 open_to_all = [c.hub for c in self.candidates if c.hub and not c.private]
                 return list(dict.fromkeys([*filter(is_folder, open_to_all), *self.layers]))
@@ -126,14 +126,17 @@ class SearchPath:
 
     @functools.cached_property
     def home(self) -> Home:
-        """The first candidate that passes the probe.
+        """The home, as `choose` finds it the first time."""
+        return self.choose()
+
+    def choose(self, *, try_lock: bool = True) -> Home:
+        """Return the first candidate that passes the probe, found anew.
+
+        Without ``try_lock`` it is the same one in a quarter of the time, its lock untried.
 
         Raises:
             NoUsableHome: none does; each is listed with its reason.
         """
-        return self._find(try_lock=True)
-
-    def _find(self, *, try_lock: bool) -> Home:
         considered: list[Considered] = []
         for candidate in self.candidates:
             entry = self._consider(candidate, try_lock=try_lock)

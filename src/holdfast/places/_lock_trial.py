@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from holdfast.places._atomic import Modes, describe_error, open_new
 from holdfast.places._locks import Taken, lock_descriptor
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["LockTrial"]
 
@@ -70,6 +72,8 @@ class LockTrial:
         os.close(open_new(path, modes))
         self._process: subprocess.Popen[bytes] | None = None
         if sys.executable:
+            import subprocess
+
             command = [sys.executable, "-I", "-S", "-c", _SCRIPT, _SCRIPT, str(path)]
             with contextlib.suppress(OSError):
                 self._process = subprocess.Popen(
@@ -90,9 +94,11 @@ class LockTrial:
 
     @staticmethod
     def _wait(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+        from subprocess import TimeoutExpired
+
         try:
             said = process.communicate(timeout=_ANSWER_WITHIN_S)[0]
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             _end(process)
             return _REFUSED, f"no answer within {_ANSWER_WITHIN_S:g} s"
         if said.strip().isdigit():

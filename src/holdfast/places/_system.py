@@ -1,19 +1,23 @@
-"""The few questions about this machine that Python's library does not answer."""
+"""The few questions about this machine that Python's library does not answer.
+
+What is slow to import is imported where it is used: every command comes through here.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import hashlib
 import os
-import platform
 import re
 import sys
-import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.places._candidates import Surroundings
+
+if TYPE_CHECKING:
+    import ctypes
 
 __all__ = [
     "clone",
@@ -33,6 +37,8 @@ _SYNC_FILE_RANGE_WRITE = 2
 
 @functools.cache
 def _libc() -> ctypes.CDLL | None:
+    import ctypes
+
     return None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,10 +58,10 @@ def surroundings(env: Mapping[str, str]) -> Surroundings:
         application = Path.cwd()
     except FileNotFoundError:  # the folder was removed under us
         application = Path(os.sep)
-    try:
-        temporary: Path | None = Path(tempfile.gettempdir())
-    except FileNotFoundError:
-        temporary = None
+    named = [env[name] for name in ("TMPDIR", "TEMP", "TMP") if env.get(name)]
+    usual = ["C:\\TEMP", "C:\\TMP"] if sys.platform == "win32" else ["/tmp", "/var/tmp"]  # noqa: S108
+    found = (Path(path) for path in (*named, *usual) if os.access(path, os.W_OK | os.X_OK))
+    temporary = next(filter(is_folder, found), None)
     return Surroundings(env, Path(home) if home else None, user, application, temporary, uid)
 
 
@@ -83,6 +89,8 @@ def fallocate(descriptor: int, size: int, *, may_grow: bool = False) -> bool:
     libc = _libc()
     if sys.platform != "linux" or libc is None or size == 0:
         return False
+    import ctypes
+
     keep_size = 1
     for mode in (keep_size, 0) if may_grow else (keep_size,):
         if libc.fallocate(descriptor, mode, ctypes.c_int64(0), ctypes.c_int64(size)) == 0:
@@ -95,6 +103,8 @@ def fallocate(descriptor: int, size: int, *, may_grow: bool = False) -> bool:
 
 def start_writeback(descriptor: int, offset: int, size: int) -> None:
     """Ask the kernel to begin writing a range out, so that the later fsync has little to do."""
+    import ctypes
+
     libc = _libc()
     if sys.platform == "linux" and libc is not None and hasattr(libc, "sync_file_range"):
         libc.sync_file_range(
@@ -127,7 +137,12 @@ def filesystem_of(folder: Path) -> str:
 @functools.cache
 def host_id() -> str:
     """Return eight characters for the set of processes whose ids this one can see."""
-    parts = [platform.node()]
+    if sys.platform == "win32":
+        import platform
+
+        parts = [platform.node()]
+    else:
+        parts = [os.uname().nodename]
     for source in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
         try:
             parts.append(Path(source).read_text("ascii").strip())
@@ -138,7 +153,7 @@ def host_id() -> str:
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     except OSError:
         parts.append(sys.platform)
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:8]
+    return f"{zlib.crc32('|'.join(parts).encode()):08x}"
 
 
 def process_birth(pid: int) -> str:
@@ -157,6 +172,8 @@ if sys.platform == "win32":
 
     def process_alive(pid: int, birth: str) -> bool:
         """Return whether a process with this id runs; Windows does not tell its birth cheaply."""
+        import ctypes
+
         del birth
         query_limited, still_active, access_denied = 0x1000, 259, 5
         kernel = ctypes.WinDLL("kernel32", use_last_error=True)

@@ -36,17 +36,15 @@ class Overlaid:
     way: Strategy
 
 
-def overlay(places: SearchPath, report: Reporter) -> list[Overlaid]:
-    """Make every complete revision of the layers appear in the home; return the new ones.
+def overlay(places: SearchPath, home: Home, report: Reporter) -> list[Overlaid]:
+    """Make every complete revision of the layers below a home appear in it; return the new ones.
 
     A layer that cannot be linked to from the home (another disk, and no symbolic links) is left
     out, and said.
 
     Raises:
-        NoUsableHome: there is none.
         StorageFailed: the home cannot be written after all.
     """
-    home = places.home
     done: list[Overlaid] = []
     for hub in places.below(home):
         for ref in repositories(hub):

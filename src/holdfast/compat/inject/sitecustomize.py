@@ -18,11 +18,14 @@ def _prepare() -> None:
         fallback = _holdfast_links.installed() or _holdfast_links.LinkFallback(())
         fallback.add(folders.split(os.pathsep))
         fallback.install()
+    import _holdfast_hub  # type: ignore[import-not-found]
+
+    _holdfast_hub.install()
 
 
 def _chain(here: str) -> None:
     """Run the sitecustomize that would have been loaded without us."""
-    from importlib.machinery import PathFinder
+    from _frozen_importlib_external import PathFinder  # importlib's, without importing that
 
     others = [path for path in sys.path if os.path.abspath(path or os.curdir) != here]
     spec = PathFinder.find_spec("sitecustomize", others)
@@ -40,7 +43,7 @@ def _main() -> None:
     try:
         _prepare()
     except Exception as error:  # noqa: BLE001 - the program below matters more than we do
-        sys.stderr.write(f"holdfast: links are not stood in for here: {error!r}\n")
+        sys.stderr.write(f"holdfast: not in effect here: {error!r}\n")
     _chain(here)
 
 

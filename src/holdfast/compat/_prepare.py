@@ -1,0 +1,220 @@
+"""Choosing what each variable is set to here: the user's own where it works, else what does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.compat._variables import HUB_VARIABLES, OFFLINE, VARIABLES, Variable
+from holdfast.config import Settings, token_file
+from holdfast.events import Notice, Reporter
+from holdfast.places import Home, SearchPath, is_folder, surroundings
+
+__all__ = ["INJECTED", "LINKS_VARIABLE", "Prepared", "prepare", "show_layers"]
+
+# What every Python below imports at its start; see inject/sitecustomize.py.
+INJECTED = Path(__file__).parent / "inject"
+LINKS_VARIABLE = "_HOLDFAST_LINKS"
+_LISTS = {"NLTK_DATA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a program is given so that its libraries work here.
+
+    Attributes:
+        home: the home its models live in.
+        places: the home and what lies below it.
+        values: the variables to set.
+        own: variables of the user's that stay as they are.
+        folders: where links are stood in for; empty where that is switched off.
+    """
+
+    home: Home
+    places: SearchPath
+    values: dict[str, str]
+    own: dict[str, str]
+    folders: tuple[str, ...]
+
+
+def prepare(settings: Settings, env: Mapping[str, str], report: Reporter) -> Prepared:
+    """Find the home and decide every variable; only the folders of the home are made.
+
+    Raises:
+        NoUsableHome: models can live nowhere here.
+        OSError: the home has changed since it was probed.
+    """
+    around = surroundings(env)
+    places = SearchPath(settings, around)
+    home = places.choose(try_lock=False)
+    for entry in home.passed_over:
+        text = f"{entry.candidate.source} cannot hold models: {entry.verdict}"
+        report(Notice("warning", f"{text}; using {home.root} ({home.source})"))
+    home.make()
+    choice = _Choice(home, env, report)
+    choice.user_folder(around.user_home)
+    for variable in HUB_VARIABLES:
+        choice.hub(variable)
+    for variable in VARIABLES:
+        choice.other(variable)
+    choice.token()
+    if settings.offline:
+        choice.values |= {variable.name: "1" for variable in OFFLINE}
+    if around.temporary is None:
+        choice.folder("TMPDIR", choice.base / "tmp")
+    folders = _link_folders(settings, places, home)
+    if folders:
+        choice.values[LINKS_VARIABLE] = os.pathsep.join(folders)
+        choice.values["PYTHONPATH"] = _first(str(INJECTED), env.get("PYTHONPATH", ""))
+    return Prepared(home, places, choice.values, choice.own, folders)
+
+
+def show_layers(prepared: Prepared, report: Reporter) -> None:
+    """Show what lies below the home in it, for libraries that know one cache."""
+    if prepared.places.below(prepared.home):
+        from holdfast.provision import overlay
+
+        for shown in overlay(prepared.places, prepared.home, report):
+            text = f"{shown.revision} in {shown.layer} appears in {prepared.home.hub} by"
+            report(Notice("info", f"{text} {shown.way}"))
+
+
+class _Choice:
+    def __init__(self, home: Home, env: Mapping[str, str], report: Reporter) -> None:
+        self.home = home
+        self.env = env
+        self.report = report
+        self.values: dict[str, str] = {}
+        self.own: dict[str, str] = {}
+        self.user: Path | None = None
+        # Where a variable names the hub cache itself, other models go beside it if they can.
+        beside = home.hub.parent if _can_be_made(home.hub.parent) else home.hub
+        self.base = home.root if home.root != home.hub else beside
+
+    def user_folder(self, found: Path | None) -> None:
+        """Make HOME usable: many libraries fail at import without one."""
+        variable = "USERPROFILE" if sys.platform == "win32" else "HOME"
+        if found is not None and _writable(found):
+            self.user = found
+            return
+        if found is not None:
+            text = f"{variable}={found} cannot be written; it is {self.base / 'user'} below"
+            self.report(Notice("info", text))
+        self.folder(variable, self.base / "user")
+
+    def folder(self, name: str, path: Path) -> None:
+        """Set a variable to a folder that must exist."""
+        path.mkdir(parents=True, exist_ok=True)
+        self.values[name] = str(path)
+
+    def hub(self, variable: Variable) -> None:
+        """Set one of those that are chosen with the home."""
+        if variable.name == "HF_HOME":
+            value = self.home.root
+            if self.home.root == self.home.hub:
+                if self._keeps_own(variable):
+                    return
+                value = self.base
+        else:
+            value = self.home.hub
+        own = self.env.get(variable.name)
+        chosen = variable.name in {"SENTENCE_TRANSFORMERS_HOME", "TRANSFORMERS_CACHE"}
+        if chosen and self._keeps_own(variable):
+            return
+        if own and Path(own) != value and not self._said(variable.name):
+            text = f"{variable.name}={own} gives way to {self.home.source}: it is {value} below"
+            self.report(Notice("info", text))
+        self.values[variable.name] = str(value)
+
+    def _said(self, name: str) -> bool:
+        return any(entry.candidate.source == name for entry in self.home.passed_over)
+
+    def other(self, variable: Variable) -> None:
+        """Set one of the others: what works of the user's own, the usual place, one in the home."""
+        if self._keeps_own(variable):
+            return
+        place = self.base / variable.place
+        if variable.if_filled:
+            if is_folder(place) and any(place.iterdir()):
+                self.values[variable.name] = str(place)
+            return
+        standard = self._standard(variable)
+        # What the user already has stays in use where the home is the user's own cache too.
+        usual = standard is not None and (_is_own(self.home) or variable.name in _SCRATCH)
+        if usual and standard is not None and _can_be_made(standard):
+            place = standard
+        self.values[variable.name] = str(place)
+
+    def _keeps_own(self, variable: Variable) -> bool:
+        own = self.env.get(variable.name)
+        if not own:
+            return False
+        path = Path(own)
+        if variable.name in _LISTS or _can_be_made(path) or _filled(path):
+            self.own[variable.name] = own
+            return True
+        text = f"{variable.name}={own} cannot be used: it does not exist and cannot be made"
+        if path.exists():
+            text = f"{variable.name}={own} cannot be used: it is empty and cannot be written"
+        self.report(Notice("warning", f"{text}; another folder is used below"))
+        return False
+
+    def _standard(self, variable: Variable) -> Path | None:
+        if not variable.standard or self.user is None:
+            return None
+        xdg = {
+            key: Path(value) if (value := self.env.get(name)) and Path(value).is_absolute() else
+            self.user / default
+            for key, name, default in (
+                ("cache", "XDG_CACHE_HOME", ".cache"), ("config", "XDG_CONFIG_HOME", ".config"),
+            )
+        }  # fmt: skip
+        return Path(variable.standard.format(user=self.user, **xdg))
+
+    def token(self) -> None:
+        """Keep the user's token in use where HF_HOME, which it lies in, is another now."""
+        before = token_file(self.env)
+        if self.env.get("HF_TOKEN_PATH") or before is None or "HF_HOME" not in self.values:
+            return
+        if before.parent != Path(self.values["HF_HOME"]) and os.access(before, os.R_OK):
+            self.values["HF_TOKEN_PATH"] = str(before)
+
+
+# No models: they may stay in the user's own folders, wherever the models go.
+_SCRATCH = {"XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TRITON_HOME"}
+
+
+def _is_own(home: Home) -> bool:
+    return home.source.startswith("user cache")
+
+
+def _link_folders(settings: Settings, places: SearchPath, home: Home) -> tuple[str, ...]:
+    if not settings.link_fallback:
+        return ()
+    found = [home.root, home.hub, *places.below(home), *settings.link_folders]
+    return tuple(dict.fromkeys(str(path.absolute()) for path in found))
+
+
+def _first(folder: str, others: str) -> str:
+    rest = [path for path in others.split(os.pathsep) if path and path != folder]
+    return os.pathsep.join([folder, *rest])
+
+
+def _writable(path: Path) -> bool:
+    return is_folder(path) and os.access(path, os.W_OK | os.X_OK)
+
+
+def _can_be_made(path: Path) -> bool:
+    while not os.path.lexists(path) and path.parent != path:
+        path = path.parent
+    return _writable(path)
+
+
+def _filled(path: Path) -> bool:
+    try:
+        return any(path.iterdir())
+    except OSError:
+        return False
