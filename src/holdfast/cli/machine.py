@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
@@ -22,6 +24,8 @@ def add_commands(commands: Any) -> None:
     where.set_defaults(run=_where)
 
     doctor = commands.add_parser("doctor", help="look for what will break, with the cure")
+    doctor.add_argument("--log", metavar="FILE",
+                        help="explain what went wrong by a program's log (-: a pipe)")  # fmt: skip
     doctor.set_defaults(run=_doctor)
 
     completion = commands.add_parser("completion", help="print a shell's completion script")
@@ -87,7 +91,8 @@ def _where_json(home: Home, layers: list[str]) -> dict[str, Any]:
 
 
 def _doctor(args: argparse.Namespace, context: Context) -> int:
-    del args
+    if args.log is not None:
+        return _explain(args.log, context)
     from holdfast.checks import worst
     from holdfast.doctor import examine
 
@@ -101,6 +106,26 @@ def _doctor(args: argparse.Namespace, context: Context) -> int:
             context.result(f"{finding.severity:<8}{finding.check:<12} {finding.message}")
             if finding.cure:
                 context.result(f"{'':<21}try: {finding.cure}")
+    return 1 if failing else 0
+
+
+def _explain(name: str, context: Context) -> int:
+    from holdfast.doctor import explain, read_log
+
+    with sys.stdin.buffer if name == "-" else Path(name).open("rb") as stream:
+        told = explain(read_log(stream))
+    failing = any(item.known.severity == "error" for item in told)
+    if context.json:
+        context.result_json({"healthy": not failing, "findings": [t.to_dict() for t in told]})
+        return 1 if failing else 0
+    for item in told:
+        times = "" if item.count == 1 else f", {item.count} times"
+        context.result(f"{item.known.severity:<8}{item.known.code}  (line {item.line}{times})")
+        context.result(f"{'':<8}{item.excerpt}")
+        context.result(f"{'':<8}why: {item.known.why}")
+        context.result(f"{'':<8}try: {item.known.cure}")
+    if not told:
+        context.say("no failure that is known here; what this machine lacks: holdfast doctor")
     return 1 if failing else 0
 
 

@@ -1,4 +1,4 @@
-"""Runs the checks and ranks what they find."""
+"""Runs the checks and ranks what they find; explains what a log tells of."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from holdfast.checks import Finding, ranked
 from holdfast.config import Settings
 from holdfast.doctor._checks import Examination
+from holdfast.doctor._known import KNOWN, Known
+from holdfast.doctor._logs import Told, explain, read_log
 
-__all__ = ["examine"]
+__all__ = ["KNOWN", "Known", "Told", "examine", "explain", "read_log"]
 
 
 def examine(settings: Settings, env: Mapping[str, str]) -> list[Finding]:
