@@ -16,13 +16,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.cases import CASES, Bench
+from benchmarks import cases
+from benchmarks.cases import Bench
 from benchmarks.corpus import Corpus, build
 from benchmarks.figures import Section
 from benchmarks.measure import MeasurementError
+from benchmarks.programs import programs
 from benchmarks.report import as_data, as_page, as_text, machine
 from benchmarks.rig import Hub, nginx_hub
 from benchmarks.sides import HoldfastSide, HubSide, holdfast_environment
+
+CASES = {**cases.CASES, "programs": programs}
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,6 +16,7 @@ from typing import Any
 from holdfast.errors import ConfigInvalid
 
 __all__ = [
+    "DEFAULT_ENDPOINT",
     "HUB_VARIABLES",
     "Secret",
     "Settings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.compat._variables import HUB_VARIABLES, OFFLINE, VARIABLES, Variable
-from holdfast.config import Settings, token_file
+from holdfast.config import DEFAULT_ENDPOINT, Settings, token_file
 from holdfast.events import Notice, Reporter
 from holdfast.places import Home, SearchPath, is_folder, surroundings
 
@@ -63,6 +64,8 @@ def prepare(settings: Settings, env: Mapping[str, str], report: Reporter) -> Pre
     choice.token()
     if settings.offline:
         choice.values |= {variable.name: "1" for variable in OFFLINE}
+    if settings.endpoint != DEFAULT_ENDPOINT:
+        choice.values["HF_ENDPOINT"] = settings.endpoint
     if around.temporary is None:
         choice.folder("TMPDIR", choice.base / "tmp")
     folders = _link_folders(settings, places, home)
@@ -153,7 +156,7 @@ class _Choice:
         if not own:
             return False
         path = Path(own)
-        if variable.name in _LISTS or _can_be_made(path) or _filled(path):
+        if variable.name in _LISTS or _filled(path) or _makes(path):
             self.own[variable.name] = own
             return True
         text = f"{variable.name}={own} cannot be used: it does not exist and cannot be made"
@@ -211,6 +214,23 @@ def _can_be_made(path: Path) -> bool:
     while not os.path.lexists(path) and path.parent != path:
         path = path.parent
     return _writable(path)
+
+
+def _makes(path: Path) -> bool:
+    """Return whether a folder can be made and written, by trying; nothing stays."""
+    made: list[Path] = []
+    try:
+        for folder in reversed([path, *path.parents]):
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                made.append(folder)
+        return _writable(path)
+    except OSError:
+        return False
+    finally:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # somebody has put something there meanwhile
+                folder.rmdir()
 
 
 def _filled(path: Path) -> bool:

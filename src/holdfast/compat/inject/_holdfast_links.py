@@ -230,12 +230,26 @@ def _same(source: str, target: str) -> bool:
     try:
         if os.path.samefile(source, target):
             return True
-        one, other = os.stat(source), os.stat(target)
+        if os.path.isdir(source):
+            real = os.path.realpath(source)
+            return os.path.isdir(target) and all(
+                _same(os.path.join(real, path), os.path.join(target, path))
+                for path in _files(real, "")
+            )
+        if os.path.islink(target) or os.path.getsize(source) != os.path.getsize(target):
+            return False
+        return _alike(source, target)
     except OSError:
         return False
-    # A copy or clone of ours: it keeps the time, to the second where a file system has no more.
-    alike = one.st_size == other.st_size and abs(one.st_mtime - other.st_mtime) < 2
-    return alike and os.path.isfile(target) and not os.path.islink(target)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Return whether two files of one size hold the same: a copy or clone that came first."""
+    with open(one, "rb") as first, open(other, "rb") as second:
+        while chunk := first.read(1 << 20):
+            if chunk != second.read(1 << 20):
+                return False
+    return True
 
 
 def _beside(target: str) -> str:
