@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.compat import HUB_VARIABLES, OFFLINE, SHELLS, VARIABLES
-from tests.support.core import Shop, User, content_of, disk_used, stamps
+from tests.support.core import CLOSED_MACHINE, Shop, User, content_of, disk_used, stamps
 
 SHOW = (
     sys.executable,
@@ -321,3 +321,22 @@ except holdfast.HoldfastError as error:
     assert done.stdout.startswith("too-late holdfast.activate() was called after")
     assert "keras.src.backend.config has read KERAS_HOME" in done.stdout
     assert done.stdout.rstrip().endswith("False")
+
+
+@pytest.mark.root
+def test_where_nothing_can_be_written_what_is_there_is_read(
+    shop: Shop, user: User, tmp_path: Path
+) -> None:
+    shelf = shop.new({"config.json": b"{}"})
+    user.run("pull", shelf.name).done()
+    shelf.next({"config.json": b"[]"})
+    program = (sys.executable, "-c", PULL.format(call="snapshot_download"), shelf.name)
+    closed = user.but(home=None, prefix=CLOSED_MACHINE).with_env(HF_HOME=str(user.home))
+    done = closed.run("run", "--", *program, as_json=False)
+    assert done.code == 0, done.err
+    assert Path(done.out.strip()) == shelf.folder(user.home or tmp_path)
+    assert "none can be added" in done.err
+    assert "the last complete revision" in done.err
+    nothing = user.but(home=None, prefix=CLOSED_MACHINE).run("run", "--", "true", as_json=False)
+    assert nothing.code == 3
+    assert "error[no-usable-home]" in nothing.err

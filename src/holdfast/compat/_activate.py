@@ -30,7 +30,7 @@ class Activation:
     """
 
     def __init__(self, prepared: Prepared) -> None:
-        self.home: Path = prepared.home.root
+        self.home: Path = prepared.root
         self.variables: dict[str, str] = dict(prepared.values)
         self.rebound: list[str] = []
         self._undo: list[Callable[[], object]] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from holdfast.compat._variables import HUB_VARIABLES, OFFLINE, VARIABLES, Variable
 from holdfast.config import DEFAULT_ENDPOINT, Settings, token_file
+from holdfast.errors import NoUsableHome
 from holdfast.events import Notice, Reporter
 from holdfast.places import Home, SearchPath, is_folder, surroundings
 
@@ -27,14 +28,18 @@ class Prepared:
     """What a program is given so that its libraries work here.
 
     Attributes:
-        home: the home its models live in.
+        root: the home its models live in.
+        hub: the Hugging Face cache in it.
+        home: the same in full; None where nothing can be written, and a cache is only read.
         places: the home and what lies below it.
         values: the variables to set.
         own: variables of the user's that stay as they are.
         folders: where links are stood in for; empty where that is switched off.
     """
 
-    home: Home
+    root: Path
+    hub: Path
+    home: Home | None
     places: SearchPath
     values: dict[str, str]
     own: dict[str, str]
@@ -44,18 +49,31 @@ class Prepared:
 def prepare(settings: Settings, env: Mapping[str, str], report: Reporter) -> Prepared:
     """Find the home and decide every variable; only the folders of the home are made.
 
+    Where nothing can be written, a cache that can be read takes the home's place, and that is said.
+
     Raises:
-        NoUsableHome: models can live nowhere here.
+        NoUsableHome: models can live nowhere here, and there are none.
         OSError: the home has changed since it was probed.
     """
     around = surroundings(env)
     places = SearchPath(settings, around)
-    home = places.choose(try_lock=False)
-    for entry in home.passed_over:
-        text = f"{entry.candidate.source} cannot hold models: {entry.verdict}"
-        report(Notice("warning", f"{text}; using {home.root} ({home.source})"))
-    home.make()
-    choice = _Choice(home, env, report)
+    home: Home | None = None
+    try:
+        home = places.choose(try_lock=False)
+    except NoUsableHome as error:
+        hub = next(iter(places.readable()), None)
+        if hub is None:
+            raise
+        root = hub.parent if hub.name == "hub" else hub
+        text = f"{error.what}: models are read from {hub}, and none can be added"
+        report(Notice("warning", text))
+    else:
+        root, hub = home.root, home.hub
+        for entry in home.passed_over:
+            text = f"{entry.candidate.source} cannot hold models: {entry.verdict}"
+            report(Notice("warning", f"{text}; using {home.root} ({home.source})"))
+        home.make()
+    choice = _Choice(root, hub, home, env, report)
     choice.user_folder(around.user_home)
     for variable in HUB_VARIABLES:
         choice.hub(variable)
@@ -66,27 +84,31 @@ def prepare(settings: Settings, env: Mapping[str, str], report: Reporter) -> Pre
         choice.values |= {variable.name: "1" for variable in OFFLINE}
     if settings.endpoint != DEFAULT_ENDPOINT:
         choice.values["HF_ENDPOINT"] = settings.endpoint
-    if around.temporary is None:
+    if around.temporary is None and home is not None:
         choice.folder("TMPDIR", choice.base / "tmp")
-    folders = _link_folders(settings, places, home)
+    folders = _link_folders(settings, [root, hub, *(places.below(home) if home else [])])
     if folders:
         choice.values[LINKS_VARIABLE] = os.pathsep.join(folders)
         choice.values["PYTHONPATH"] = _first(str(INJECTED), env.get("PYTHONPATH", ""))
-    return Prepared(home, places, choice.values, choice.own, folders)
+    return Prepared(root, hub, home, places, choice.values, choice.own, folders)
 
 
 def show_layers(prepared: Prepared, report: Reporter) -> None:
     """Show what lies below the home in it, for libraries that know one cache."""
-    if prepared.places.below(prepared.home):
+    if prepared.home is not None and prepared.places.below(prepared.home):
         from holdfast.provision import overlay
 
         for shown in overlay(prepared.places, prepared.home, report):
-            text = f"{shown.revision} in {shown.layer} appears in {prepared.home.hub} by"
+            text = f"{shown.revision} in {shown.layer} appears in {prepared.hub} by"
             report(Notice("info", f"{text} {shown.way}"))
 
 
 class _Choice:
-    def __init__(self, home: Home, env: Mapping[str, str], report: Reporter) -> None:
+    def __init__(
+        self, root: Path, hub: Path, home: Home | None, env: Mapping[str, str], report: Reporter
+    ) -> None:
+        self.root = root
+        self.cache = hub
         self.home = home
         self.env = env
         self.report = report
@@ -94,14 +116,17 @@ class _Choice:
         self.own: dict[str, str] = {}
         self.user: Path | None = None
         # Where a variable names the hub cache itself, other models go beside it if they can.
-        beside = home.hub.parent if _can_be_made(home.hub.parent) else home.hub
-        self.base = home.root if home.root != home.hub else beside
+        beside = hub.parent if _can_be_made(hub.parent) else hub
+        self.base = root if root != hub else beside
 
     def user_folder(self, found: Path | None) -> None:
         """Make HOME usable: many libraries fail at import without one."""
         variable = "USERPROFILE" if sys.platform == "win32" else "HOME"
         if found is not None and _writable(found):
             self.user = found
+            return
+        if self.home is None:
+            self.report(Notice("warning", f"{variable}={found} cannot be written"))
             return
         if found is not None:
             text = f"{variable}={found} cannot be written; it is {self.base / 'user'} below"
@@ -116,31 +141,33 @@ class _Choice:
     def hub(self, variable: Variable) -> None:
         """Set one of those that are chosen with the home."""
         if variable.name == "HF_HOME":
-            value = self.home.root
-            if self.home.root == self.home.hub:
+            value = self.root
+            if self.root == self.cache:
                 if self._keeps_own(variable):
                     return
                 value = self.base
         else:
-            value = self.home.hub
+            value = self.cache
         own = self.env.get(variable.name)
         chosen = variable.name in {"SENTENCE_TRANSFORMERS_HOME", "TRANSFORMERS_CACHE"}
         if chosen and self._keeps_own(variable):
             return
         if own and Path(own) != value and not self._said(variable.name):
-            text = f"{variable.name}={own} gives way to {self.home.source}: it is {value} below"
+            source = self.home.source if self.home is not None else "what can be read"
+            text = f"{variable.name}={own} gives way to {source}: it is {value} below"
             self.report(Notice("info", text))
         self.values[variable.name] = str(value)
 
     def _said(self, name: str) -> bool:
-        return any(entry.candidate.source == name for entry in self.home.passed_over)
+        passed_over = self.home.passed_over if self.home is not None else []
+        return any(entry.candidate.source == name for entry in passed_over)
 
     def other(self, variable: Variable) -> None:
         """Set one of the others: what works of the user's own, the usual place, one in the home."""
         if self._keeps_own(variable):
             return
         place = self.base / variable.place
-        if variable.if_filled:
+        if variable.if_filled or self.home is None:
             if is_folder(place) and any(place.iterdir()):
                 self.values[variable.name] = str(place)
             return
@@ -190,14 +217,14 @@ class _Choice:
 _SCRATCH = {"XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TRITON_HOME"}
 
 
-def _is_own(home: Home) -> bool:
-    return home.source.startswith("user cache")
+def _is_own(home: Home | None) -> bool:
+    return home is not None and home.source.startswith("user cache")
 
 
-def _link_folders(settings: Settings, places: SearchPath, home: Home) -> tuple[str, ...]:
+def _link_folders(settings: Settings, folders: list[Path]) -> tuple[str, ...]:
     if not settings.link_fallback:
         return ()
-    found = [home.root, home.hub, *places.below(home), *settings.link_folders]
+    found = (*folders, *settings.link_folders)
     return tuple(dict.fromkeys(str(path.absolute()) for path in found))
 
 
