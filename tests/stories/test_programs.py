@@ -78,6 +78,13 @@ def test_a_home_of_ones_own_keeps_the_usual_places(user: User) -> None:
     assert env["EASYOCR_MODULE_PATH"] == f"{user.env['HOME']}/.EasyOCR"
 
 
+def test_a_hub_cache_that_is_named_moves_nothing_else(user: User, tmp_path: Path) -> None:
+    env = environment(user.but(home=None).with_env(HF_HUB_CACHE=str(tmp_path / "cache")))
+    assert env["HF_HUB_CACHE"] == env["TRANSFORMERS_CACHE"] == str(tmp_path / "cache")
+    assert env["HF_HOME"] == f"{user.env['HOME']}/.cache/huggingface"
+    assert env["TORCH_HOME"] == f"{user.env['HOME']}/.cache/torch"
+
+
 def test_a_home_folder_that_is_missing_is_made_below_the_models(user: User, tmp_path: Path) -> None:
     homeless = user.with_env(HOME="/nonexistent/home")
     env = environment(homeless)

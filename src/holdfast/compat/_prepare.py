@@ -124,6 +124,8 @@ class _Choice:
         variable = "USERPROFILE" if sys.platform == "win32" else "HOME"
         if found is not None and _writable(found):
             self.user = found
+            if self.env.get(variable) == "":
+                self.values[variable] = str(found)  # set to nothing, it stands for the root folder
             return
         if self.home is None:
             self.report(Notice("warning", f"{variable}={found} cannot be written"))
@@ -143,9 +145,10 @@ class _Choice:
         if variable.name == "HF_HOME":
             value = self.root
             if self.root == self.cache:
+                # Only the hub cache was named: the token and all else stay where they are.
                 if self._keeps_own(variable):
                     return
-                value = self.base
+                value = self._usual(variable) or self.base
         else:
             value = self.cache
         own = self.env.get(variable.name)
@@ -171,12 +174,14 @@ class _Choice:
             if is_folder(place) and any(place.iterdir()):
                 self.values[variable.name] = str(place)
             return
-        standard = self._standard(variable)
-        # What the user already has stays in use where the home is the user's own cache too.
-        usual = standard is not None and (_is_own(self.home) or variable.name in _SCRATCH)
-        if usual and standard is not None and _can_be_made(standard):
-            place = standard
+        # What the user already has stays in use, unless the models' home was put elsewhere.
+        if _is_own(self.home) or self.root == self.cache or variable.name in _SCRATCH:
+            place = self._usual(variable) or place
         self.values[variable.name] = str(place)
+
+    def _usual(self, variable: Variable) -> Path | None:
+        standard = self._standard(variable)
+        return standard if standard is not None and _can_be_made(standard) else None
 
     def _keeps_own(self, variable: Variable) -> bool:
         own = self.env.get(variable.name)
