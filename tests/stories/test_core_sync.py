@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from tests.support import repos
-from tests.support.core import Ran, Shop, User, content_of, holds
+from tests.support.core import Ran, Shop, User, content_of, holds, peer
 
 FILES = {
     "config.json": b"{}",
@@ -416,3 +416,15 @@ def test_a_revision_that_does_not_exist_leaves_the_lock_unchanged(
     done = project.run("lock")
     assert (done.code, done.error["code"]) == (4, "revision-not-found")
     assert project.lock_path.read_bytes() == text
+
+
+def test_a_library_offline_finds_what_the_lock_pins_under_its_branch(
+    project: Project, shop: Shop
+) -> None:
+    shelf = shop.new(FILES)
+    project.asks(tiny={"repo": shelf.name}).run("lock")
+    shelf.next({"config.json": b"newer"})
+    project.user.run("pull", shelf.name).done()
+    project.run("sync", "--frozen").done()
+    assert project.user.home is not None
+    assert peer(project.user, shelf.name) == shelf.folder(project.user.home)

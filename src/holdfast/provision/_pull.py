@@ -256,6 +256,17 @@ class Provisioner:
             text = f"{repo.folder} is read-only here and used as it is ({error.strerror})"
             self.report(Notice("info", text))
 
+    def point(self, ref: RevisionRef, pulled: Pulled) -> None:
+        """Let a branch be what was pulled by commit: libraries offline ask for the branch."""
+        hub = pulled.path.parents[2]
+        if hub in self.places.layers:
+            return  # a layer says itself what its branches are
+        try:
+            RepoFolder(hub, ref.repo).write_ref(ref.revision, pulled.commit, self.modes)
+        except OSError as error:
+            text = f"{hub} is read-only here: {ref} stays what it was ({error.strerror})"
+            self.report(Notice("info", text))
+
     def _downloader(self, wanted: Wanted, plan: Plan) -> Downloader | None:
         lacking = [file.entry.path for file in plan.files if file.source == "network"]
         if not lacking:

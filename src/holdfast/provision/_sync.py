@@ -159,4 +159,7 @@ def _bring(provisioner: Provisioner, locked: LockedModel, base: Path) -> Pulled:
     )
     entries = list(locked.files)
     resolved = Resolved(locked.commit, entries, complete_listing=False, requested=True)
-    return provisioner.pull_resolved(wanted, resolved, time.monotonic())
+    pulled = provisioner.pull_resolved(wanted, resolved, time.monotonic())
+    if folder is None:
+        provisioner.point(request.ref, pulled)
+    return pulled
