@@ -1,0 +1,5 @@
+"""A program that calls Holdfast itself, before it imports anything else."""
+
+import holdfast
+
+holdfast.activate()
