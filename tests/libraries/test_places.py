@@ -34,7 +34,7 @@ FAILS: dict[str, dict[str, str]] = {
         "weights": "PermissionError: [13] ",
     },
     "home-is-root": {
-        "": "PermissionError: [13] [Errno 13] Permission denied: '/.cache'",
+        "": "PermissionError: [13] [Errno 13] Permission denied: '/.cache",
         "models": "OSError: PermissionError at /.cache",
     },
 }

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,6 +152,9 @@ def test_a_tree_of_many_pages_is_listed_once_and_whole(repositories: Repositorie
     repositories.commit(MODEL, {name: name.encode() for name in names})
     with faulty_hub(repositories, settings=HubSettings(page_entries=10)) as hub:
         found = list(api(hub).list_repo_tree("owner/model", recursive=True))
+        until = time.monotonic() + 5
+        while len(hub.log.records) < 6 and time.monotonic() < until:
+            time.sleep(0.01)  # an answer is noted once it has been sent
         pages = len(hub.log.records)
 
     assert [item.path for item in found] == ["folder", *names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+import holdfast
 from holdfast.compat import HUB_VARIABLES, OFFLINE, SHELLS, VARIABLES
 from tests.support.core import CLOSED_MACHINE, Shop, User, content_of, disk_used, stamps
+from tests.support.deny import deny_prefix
 
+INJECTED = Path(holdfast.__file__).parent / "compat" / "inject"
 SHOW = (
     sys.executable,
     "-c",
@@ -149,6 +153,63 @@ def test_another_sitecustomize_still_runs_and_so_does_a_run_in_a_run(
     assert env["HF_HOME"] == str(user.home)
     broken = user.with_env(_HOLDFAST_LINKS="x", PYTHONPATH=str(tmp_path / "theirs"))
     assert environment(broken)["THEIRS"] == "1"
+
+
+def test_a_run_in_a_run_changes_nothing_more(user: User) -> None:
+    once = environment(user)
+    holdfast = (sys.executable, "-m", "holdfast", "run", "--")
+    twice = json.loads(user.run("run", "--", *holdfast, *SHOW, as_json=False).out)["env"]
+    assert twice == once
+
+
+def test_two_copies_of_us_do_not_call_each_other(user: User, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(INJECTED, copy)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "sitecustomize.py").write_text("import os; os.environ['THEIRS'] = '1'")
+    path = os.pathsep.join([str(copy), str(tmp_path / "theirs")])
+    done = user.with_env(PYTHONPATH=path).run("run", "--", *SHOW, as_json=False)
+    assert json.loads(done.out)["env"]["THEIRS"] == "1"
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("path", ["", ":", "/a::/b", ":/a", "/a:"])
+def test_empty_entries_of_pythonpath_stay(user: User, path: str) -> None:
+    env = environment(user.with_env(PYTHONPATH=path))
+    assert env["PYTHONPATH"].split(os.pathsep)[1:] == (path.split(os.pathsep) if path else [])
+
+
+def test_a_setting_is_read_as_its_library_reads_it(user: User, tmp_path: Path) -> None:
+    env = environment(user.but(home=None).with_env(HF_HOME="$HOME/mine", TORCH_HOME="~/torches"))
+    assert env["HF_HUB_CACHE"] == f"{user.env['HOME']}/mine/hub"
+    assert env["TORCH_HOME"] == "~/torches"
+    assert not Path("$HOME").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_closed_streams_keep_no_command_from_running(user: User, closed: str) -> None:
+    command = user.command("run", "--", "sh", "-c", "exit 37")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command], env=dict(user.env), check=False
+    )
+    assert done.returncode == 37
+
+
+@pytest.mark.linux
+def test_a_home_with_a_separator_in_its_name_has_its_links(user: User, tmp_path: Path) -> None:
+    home = tmp_path / "a:b%3A"
+    program = (
+        "import os, pathlib, sys; h = pathlib.Path(sys.argv[1]); (h / 'f').write_text('x');"
+        "os.symlink('f', h / 'l'); print((h / 'l').read_text())"
+    )
+    denied = user.but(home=home, prefix=tuple(deny_prefix(symlink="EPERM")))
+    done = denied.run("run", "--", sys.executable, "-c", program, str(home), as_json=False)
+    assert done.out == "x\n", done.err
+
+
+def test_a_layer_that_is_not_there_is_named(user: User) -> None:
+    done = user.with_env(HOLDFAST_LAYERS="/gone").run("run", "--", "true", as_json=False)
+    assert "the layer /gone is not there" in done.err
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -308,6 +369,29 @@ def test_activate_does_it_inside_a_program_and_takes_it_back(
     held = usual if late else f"{user.home}/hub"
     assert told["after"] == [held, None, "builtin_function_or_method"]
     assert ("HF_HUB_CACHE" in told["rebound"]) is late
+
+
+def test_activations_are_taken_back_in_reverse_whatever_the_order(tmp_path: Path) -> None:
+    program = f"""
+import os, threading, holdfast
+before, link = dict(os.environ), os.symlink
+one = holdfast.activate(home={str(tmp_path / "one")!r})
+two = holdfast.activate(home={str(tmp_path / "two")!r})
+one.deactivate(); one.deactivate()
+assert os.environ["HF_HOME"] == {str(tmp_path / "two")!r}
+two.deactivate()
+assert (dict(os.environ), os.symlink) == (before, link)
+def turn():
+    with holdfast.activate(home={str(tmp_path / "many")!r}): pass
+threads = [threading.Thread(target=turn) for _ in range(8)]
+[t.start() for t in threads]; [t.join() for t in threads]
+assert (dict(os.environ), os.symlink) == (before, link)
+"""
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_activate_refuses_when_a_library_cannot_be_told_anew(user: User, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.compat import Prepared, prepare
+from holdfast.compat import LINKS_VARIABLE, Prepared, prepare
 from holdfast.config import Settings
 from holdfast.events import silent
 from tests.support.deny import deny_prefix, unavailable
@@ -147,6 +147,35 @@ print(json.dumps([sorted(set(results)), [taken, in_the_way], other.read_bytes()[
     assert found == [["done"], ["EEXIST", "EEXIST"], "yyyyy"]
 
 
+def test_a_relative_link_begins_where_its_folder_really_lies(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "real" / "x" / "y").mkdir(parents=True)
+    (home / "real" / "x" / "blob").write_text("real")
+    (home / "via").symlink_to("real/x/y")
+    program = """
+os.symlink("../blob", home / "via" / "link")
+print(json.dumps((home / "via" / "link").read_text()))
+"""
+    assert told(program, home, symlink="EPERM")[0] == "real"
+
+
+def test_what_is_no_twin_of_the_link_stays_in_its_way(tmp_path: Path) -> None:
+    program = """
+twin = home / "twin"; twin.write_bytes(blob.read_bytes())
+os.symlink("blob", home / "link")
+print(json.dumps([
+    outcome(lambda: os.symlink("blob", twin)),
+    outcome(lambda: os.symlink("blob", blob)),
+    outcome(lambda: os.symlink("blob", home / "link")),
+    outcome(lambda: os.symlink("twin", home / "link")),
+    sorted(os.listdir(home)), os.symlink in os.supports_dir_fd,
+]))
+"""
+    found, _ = told(program, tmp_path / "home")
+    # Only the very same link counts as made: another process may have been first.
+    assert found == ["EEXIST", "EEXIST", "done", "EEXIST", ["blob", "link", "twin"], True]
+
+
 def test_it_is_taken_back_and_leaves_wrappers_of_others_alone(tmp_path: Path) -> None:
     program = """
 original = fallback._original
@@ -173,6 +202,6 @@ def test_a_setting_switches_it_off(tmp_path: Path) -> None:
     assert on.folders[0] == str(tmp_path / "home")
     assert on.values["PYTHONPATH"] == str(INJECT)
     assert off.folders == ()
-    assert "PYTHONPATH" not in off.values
+    assert LINKS_VARIABLE not in off.values
     named = prepared(HOLDFAST_LINK_FOLDERS=f"/srv/a{os.pathsep}/srv/b")
     assert named.folders[-2:] == ("/srv/a", "/srv/b")

@@ -128,10 +128,10 @@ def _words(
     words = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     words += [] if network else ["--unshare-net"]
     words += ["--cap-add", "ALL", "--ro-bind" if read_only else "--bind", str(image.root), "/"]
-    words += _system(image.root)
     for item in volumes:
         _mount_point(image.root / item.target.lstrip("/"))
         words += ["--bind" if item.writable else "--ro-bind", str(item.source), item.target]
+    words += _system(image.root)  # after the volumes: this checkout may lie where one is mounted
     words += ["--clearenv", "--chdir", image.folder]
     for name, value in env.items():
         words += ["--setenv", name, value]

@@ -59,6 +59,25 @@ def test_a_repeated_failure_is_told_once_with_its_count_and_first_line() -> None
     assert (told.line, told.count) == (2, 3)
 
 
+def test_what_opens_doors_is_not_repeated() -> None:
+    line = (
+        b"OSError: [Errno 28] No space left on device https://me:pw@hub/x?Signature=abc "
+        b"Bearer hf_abcdefghijkl token=secret\n"
+    )
+    (told,) = explain(read_log(io.BytesIO(line)))
+    assert not {"pw", "abc ", "abcdefghijkl", "secret"} & set(
+        told.excerpt.replace("=", " ").split()
+    )
+    assert "hf_abc" not in told.excerpt
+
+
+def test_a_line_counts_once_however_long_it_is() -> None:
+    long = b"x" * 300_000 + b"\nsecond\n[Errno 28] No space left on device"
+    for text in (long, b"\xff\xfe" + long.decode().encode("utf-16-le")):
+        (told,) = explain(read_log(io.BytesIO(text)))
+        assert told.line == 3
+
+
 def test_errors_come_before_warnings() -> None:
     warning = (LOGS[0].parent / "links-missing--hub.log").read_bytes()
     assert codes(warning + b"OSError: [Errno 28] No space left on device\n") == [
@@ -89,5 +108,6 @@ def test_doctor_reads_a_log_from_a_file_and_from_a_pipe(tmp_path: Path) -> None:
     missing = subprocess.run(
         [*command, str(tmp_path / "none")], capture_output=True, text=True, check=False
     )
-    assert missing.returncode == 1
+    assert missing.returncode == 2
+    assert "error[config-invalid]" in missing.stderr
     assert "No such file or directory" in missing.stderr

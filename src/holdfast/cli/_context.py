@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -46,6 +48,15 @@ class Context:
     def result_path(self, path: Path) -> None:
         """Print a path exactly as it is, for programs."""
         print(path, file=self.out)
+
+    def result_exact(self, text: str) -> None:
+        """Print a text for programs, with paths in the bytes that the system knows them by."""
+        self.out.flush()
+        if isinstance(self.out, io.TextIOWrapper):
+            self.out.buffer.write(os.fsencode(text + "\n"))
+            self.out.buffer.flush()
+        else:
+            print(text, file=self.out)
 
     def result_json(self, value: object) -> None:
         """Print the result as JSON: on one line, unless a person is reading."""

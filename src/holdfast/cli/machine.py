@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
+from holdfast.errors import ConfigInvalid
 from holdfast.events import size_text
 
 if TYPE_CHECKING:
@@ -112,8 +111,15 @@ def _doctor(args: argparse.Namespace, context: Context) -> int:
 def _explain(name: str, context: Context) -> int:
     from holdfast.doctor import explain, read_log
 
-    with sys.stdin.buffer if name == "-" else Path(name).open("rb") as stream:
-        told = explain(read_log(stream))
+    try:
+        # Where standard input is closed, opening the descriptor says so.
+        with open(0 if name == "-" else name, "rb", closefd=name != "-") as stream:
+            told = explain(read_log(stream))
+    except OSError as error:
+        raise ConfigInvalid(
+            f"the log {name} cannot be read", why=error.strerror or str(error),
+            hint="holdfast doctor --log FILE, or: YOUR COMMAND 2>&1 | holdfast doctor --log -",
+        ) from error  # fmt: skip
     failing = any(item.known.severity == "error" for item in told)
     if context.json:
         context.result_json({"healthy": not failing, "findings": [t.to_dict() for t in told]})

@@ -170,6 +170,9 @@ def _close(context: Context | None) -> None:
 
 def entry() -> None:
     """Run as the program ``holdfast``."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us; a command of `run` goes on
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's character set lacks is escaped, never a reason to fail.
         if isinstance(stream, io.TextIOWrapper):

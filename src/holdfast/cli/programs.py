@@ -62,5 +62,6 @@ def _env(args: argparse.Namespace, context: Context) -> int:
     prepared = prepare(context.settings, context.env, context.reporter)
     show_layers(prepared, context.reporter)
     context.reporter.close()
-    print(render(prepared.values, "json" if context.json else args.shell), file=context.out)
+    text = render(prepared.values, "json" if context.json else args.shell)
+    context.result_exact(text)
     return 0

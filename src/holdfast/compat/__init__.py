@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.compat._activate import Activation, activate
-    from holdfast.compat._prepare import Prepared, prepare, show_layers
+    from holdfast.compat._prepare import LINKS_VARIABLE, Prepared, prepare, show_layers
     from holdfast.compat._program import become
     from holdfast.compat._shells import SHELLS, render
     from holdfast.compat._variables import HUB_VARIABLES, OFFLINE, VARIABLES, Variable
 
 __all__ = [
     "HUB_VARIABLES",
+    "LINKS_VARIABLE",
     "OFFLINE",
     "SHELLS",
     "VARIABLES",
@@ -32,7 +33,7 @@ __all__ = [
 
 _MODULES = {
     "_activate": ("Activation", "activate"),
-    "_prepare": ("Prepared", "prepare", "show_layers"),
+    "_prepare": ("LINKS_VARIABLE", "Prepared", "prepare", "show_layers"),
     "_program": ("become",),
     "_shells": ("SHELLS", "render"),
     "_variables": ("HUB_VARIABLES", "OFFLINE", "VARIABLES", "Variable"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,11 @@ from holdfast.errors import TooLate
 from holdfast.events import Notice, Reporter
 
 __all__ = ["Activation", "activate"]
+
+
+# Those in effect, in their order; one at a time is made or taken back.
+_active: list[Activation] = []
+_turn = threading.RLock()
 
 
 class Activation:
@@ -34,11 +40,19 @@ class Activation:
         self.variables: dict[str, str] = dict(prepared.values)
         self.rebound: list[str] = []
         self._undo: list[Callable[[], object]] = []
+        self._ended = False
 
     def deactivate(self) -> None:
-        """Take everything back, in reverse. What libraries read meanwhile is theirs."""
-        while self._undo:
-            self._undo.pop()()
+        """Take everything back. What libraries read meanwhile is theirs.
+
+        An activation that others followed is taken back with the last of them: in reverse.
+        """
+        with _turn:
+            self._ended = True
+            while _active and _active[-1]._ended:
+                last = _active.pop()
+                while last._undo:
+                    last._undo.pop()()
 
     def __enter__(self) -> Activation:
         return self
@@ -58,24 +72,28 @@ def activate(settings: Settings, env: Mapping[str, str], report: Reporter) -> Ac
         TooLate: a library has read its variable, and giving it another value is not known to work;
             nothing was changed.
     """
-    prepared = prepare(settings, env, report)
-    late = _late(prepared)
-    _refuse(late)
-    show_layers(prepared, report)
-    active = Activation(prepared)
-    for name, value in prepared.values.items():
-        active._later(_restore_variable(name))
-        os.environ[name] = value
-    for variable, held, owner, wanted in late:
-        attribute = held.name.rpartition(".")[2]
-        active._later(_restore_attribute(owner, attribute))
-        setattr(owner, attribute, wanted)
-        if variable.name not in active.rebound:
-            active.rebound.append(variable.name)
-            text = f"{held.module} had read {variable.name} already; it uses {wanted} now"
-            report(Notice("info", text))
-    if prepared.folders:
-        _stand_in(prepared, active)
+    with _turn:
+        prepared = prepare(settings, env, report)
+        late = _late(prepared)
+        _refuse(late)
+        show_layers(prepared, report)
+        active = Activation(prepared)
+        for name, value in prepared.values.items():
+            active._later(_restore_variable(name))
+            os.environ[name] = value
+        for variable, held, owner, wanted in late:
+            attribute = held.name.rpartition(".")[2]
+            active._later(_restore_attribute(owner, attribute))
+            setattr(owner, attribute, wanted)
+            if variable.name not in active.rebound:
+                active.rebound.append(variable.name)
+                text = f"{held.module} had read {variable.name} already; it uses {wanted} now"
+                report(Notice("info", text))
+        if prepared.folders:
+            _stand_in(prepared, active)
+        if _holdfast_hub.install():
+            active._later(_holdfast_hub.remove)
+        _active.append(active)
     return active
 
 
@@ -90,8 +108,6 @@ def _stand_in(prepared: Prepared, active: Activation) -> None:
         before = present.folders
         present.add(prepared.folders)
         active._later(lambda: present.keep(before))
-    if _holdfast_hub.install():
-        active._later(_holdfast_hub.remove)
 
 
 _Late = tuple[Variable, Held, Any, object]

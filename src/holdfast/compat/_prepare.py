@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.compat._variables import HUB_VARIABLES, OFFLINE, VARIABLES, Variable
+from holdfast.compat.inject import _holdfast_links
 from holdfast.config import DEFAULT_ENDPOINT, Settings, token_file
 from holdfast.errors import NoUsableHome
 from holdfast.events import Notice, Reporter
@@ -57,6 +57,35 @@ def prepare(settings: Settings, env: Mapping[str, str], report: Reporter) -> Pre
     """
     around = surroundings(env)
     places = SearchPath(settings, around)
+    root, hub, home = _place(places, report)
+    for layer in places.missing_layers:
+        report(Notice("warning", f"the layer {layer} is not there: what it held is missing"))
+    choice = _Choice(root, hub, home, env, report)
+    choice.user_folder(around.user_home)
+    for variable in HUB_VARIABLES:
+        choice.hub(variable)
+    for variable in VARIABLES:
+        choice.other(variable)
+    choice.token()
+    if settings.offline:
+        choice.values |= {variable.name: "1" for variable in OFFLINE}
+    if settings.endpoint != DEFAULT_ENDPOINT:
+        choice.values["HF_ENDPOINT"] = settings.endpoint
+    if around.temporary is None and home is not None:
+        choice.folder("TMPDIR", choice.base / "tmp")
+    if home is not None and root != hub:
+        choice.values["HOLDFAST_HOME"] = str(root)  # for one `run` below another
+    folders = _link_folders(settings, [root, hub, *(places.below(home) if home else [])])
+    if folders:
+        before = _holdfast_links.unpacked(env.get(LINKS_VARIABLE, ""))
+        folders = tuple(dict.fromkeys([*folders, *before]))
+        choice.values[LINKS_VARIABLE] = _holdfast_links.packed(folders)
+    choice.values["PYTHONPATH"] = _first(str(INJECTED), env.get("PYTHONPATH", ""))
+    return Prepared(root, hub, home, places, choice.values, choice.own, folders)
+
+
+def _place(places: SearchPath, report: Reporter) -> tuple[Path, Path, Home | None]:
+    """Return the home, its cache, and the home in full unless it can only be read."""
     home: Home | None = None
     try:
         home = places.choose(try_lock=False)
@@ -73,24 +102,9 @@ def prepare(settings: Settings, env: Mapping[str, str], report: Reporter) -> Pre
             text = f"{entry.candidate.source} cannot hold models: {entry.verdict}"
             report(Notice("warning", f"{text}; using {home.root} ({home.source})"))
         home.make()
-    choice = _Choice(root, hub, home, env, report)
-    choice.user_folder(around.user_home)
-    for variable in HUB_VARIABLES:
-        choice.hub(variable)
-    for variable in VARIABLES:
-        choice.other(variable)
-    choice.token()
-    if settings.offline:
-        choice.values |= {variable.name: "1" for variable in OFFLINE}
-    if settings.endpoint != DEFAULT_ENDPOINT:
-        choice.values["HF_ENDPOINT"] = settings.endpoint
-    if around.temporary is None and home is not None:
-        choice.folder("TMPDIR", choice.base / "tmp")
-    folders = _link_folders(settings, [root, hub, *(places.below(home) if home else [])])
-    if folders:
-        choice.values[LINKS_VARIABLE] = os.pathsep.join(folders)
-        choice.values["PYTHONPATH"] = _first(str(INJECTED), env.get("PYTHONPATH", ""))
-    return Prepared(root, hub, home, places, choice.values, choice.own, folders)
+        if home.source in {"temporary folder", "application folder"}:
+            report(Notice("warning", f"models live in the {home.source}: {home.root}"))
+    return root, hub, home
 
 
 def show_layers(prepared: Prepared, report: Reporter) -> None:
@@ -122,7 +136,7 @@ class _Choice:
     def user_folder(self, found: Path | None) -> None:
         """Make HOME usable: many libraries fail at import without one."""
         variable = "USERPROFILE" if sys.platform == "win32" else "HOME"
-        if found is not None and _writable(found):
+        if found is not None and found.is_absolute() and _writable(found):
             self.user = found
             if self.env.get(variable) == "":
                 self.values[variable] = str(found)  # set to nothing, it stands for the root folder
@@ -130,9 +144,8 @@ class _Choice:
         if self.home is None:
             self.report(Notice("warning", f"{variable}={found} cannot be written"))
             return
-        if found is not None:
-            text = f"{variable}={found} cannot be written; it is {self.base / 'user'} below"
-            self.report(Notice("info", text))
+        why = f"{variable}={found} cannot be written" if found else f"there is no {variable}"
+        self.report(Notice("info", f"{why}: it is {self.base / 'user'} below"))
         self.folder(variable, self.base / "user")
 
     def folder(self, name: str, path: Path) -> None:
@@ -155,7 +168,8 @@ class _Choice:
         chosen = variable.name in {"SENTENCE_TRANSFORMERS_HOME", "TRANSFORMERS_CACHE"}
         if chosen and self._keeps_own(variable):
             return
-        if own and Path(own) != value and not self._said(variable.name):
+        given = Path(os.path.expanduser(os.path.expandvars(own or "")))  # noqa: PTH111
+        if own and given.absolute() != value and not self._said(variable.name):
             source = self.home.source if self.home is not None else "what can be read"
             text = f"{variable.name}={own} gives way to {source}: it is {value} below"
             self.report(Notice("info", text))
@@ -187,14 +201,15 @@ class _Choice:
         own = self.env.get(variable.name)
         if not own:
             return False
-        path = Path(own)
+        path = Path(os.path.expanduser(os.path.expandvars(own)))  # noqa: PTH111 - as libraries do
         if variable.name in _LISTS or _filled(path) or _makes(path):
             self.own[variable.name] = own
             return True
-        text = f"{variable.name}={own} cannot be used: it does not exist and cannot be made"
-        if path.exists():
-            text = f"{variable.name}={own} cannot be used: it is empty and cannot be written"
-        self.report(Notice("warning", f"{text}; another folder is used below"))
+        why = "it does not exist and cannot be made"
+        if os.path.lexists(path):
+            why = "it is empty and cannot be written" if is_folder(path) else "it is no folder"
+        text = f"{variable.name}={own} cannot be used: {why}; another folder is used below"
+        self.report(Notice("warning", text))
         return False
 
     def _standard(self, variable: Variable) -> Path | None:
@@ -234,7 +249,10 @@ def _link_folders(settings: Settings, folders: list[Path]) -> tuple[str, ...]:
 
 
 def _first(folder: str, others: str) -> str:
-    rest = [path for path in others.split(os.pathsep) if path and path != folder]
+    if not others:
+        return folder
+    # An empty entry stands for the present folder: it stays where it was.
+    rest = [path for path in others.split(os.pathsep) if path != folder]
     return os.pathsep.join([folder, *rest])
 
 
@@ -249,20 +267,12 @@ def _can_be_made(path: Path) -> bool:
 
 
 def _makes(path: Path) -> bool:
-    """Return whether a folder can be made and written, by trying; nothing stays."""
-    made: list[Path] = []
+    """Return whether a folder can be had and written, by making it: its library would too."""
     try:
-        for folder in reversed([path, *path.parents]):
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-                made.append(folder)
-        return _writable(path)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError:
         return False
-    finally:
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):  # somebody has put something there meanwhile
-                folder.rmdir()
+    return _writable(path)
 
 
 def _filled(path: Path) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
+
+from holdfast.errors import ConfigInvalid
 
 __all__ = ["SHELLS", "render"]
 
@@ -19,18 +22,25 @@ def _fish(name: str, value: str) -> str:
 
 
 def _powershell(name: str, value: str) -> str:
-    text = value.replace("'", "''")
+    # PowerShell takes typographic quotes for plain ones.
+    text = re.sub("(['\u2018-\u201b])", r"\1\1", value)
     return f"$env:{name} = '{text}'"
 
 
 def _docker(name: str, value: str) -> str:
+    if "\n" in value:
+        raise ConfigInvalid(
+            f"{name} cannot be written in a Dockerfile", why="it holds a line break",
+            hint="HOLDFAST_HOME=/a/plain/path holdfast env --shell docker",
+        )  # fmt: skip
     text = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'ENV {name}="{text}"'
 
 
 def _k8s(name: str, value: str) -> str:
     # Kubernetes expands $(NAME) in values; $$ is a dollar sign. JSON is YAML.
-    return f"- name: {name}\n  value: {json.dumps(value.replace('$(', '$$('))}"
+    text = json.dumps(value.replace("$", "$$"), ensure_ascii=False)
+    return f"- name: {name}\n  value: {text}"
 
 
 _LINES: dict[str, Callable[[str, str], str]] = {

@@ -5,6 +5,7 @@ Rules only; nothing here does I/O: the caller passes what it read from the syste
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +94,19 @@ def _named(settings: Settings, around: Surroundings) -> list[Candidate]:
         result.append(_home("HOLDFAST_HOME", Path(env["HOLDFAST_HOME"]), around))
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if env.get(variable):
-            hub = absolute(Path(env[variable]), around)
+            hub = absolute(_expanded(env[variable], env), around)
             result.append(Candidate(variable, hub, hub))
     if env.get("HF_HOME"):
-        result.append(_home("HF_HOME", Path(env["HF_HOME"]), around))
+        result.append(_home("HF_HOME", absolute(_expanded(env["HF_HOME"], env), around), around))
     return result
+
+
+def _expanded(text: str, env: Mapping[str, str]) -> Path:
+    # huggingface_hub puts variables into its own: what it means by a setting is what we mean.
+    def put_in(found: re.Match[str]) -> str:
+        return env.get(found[1].strip("{}"), found[0])
+
+    return Path(re.sub(r"\$(\w+|\{[^}]*\})", put_in, text))
 
 
 def _customary(around: Surroundings) -> list[Candidate]:

@@ -91,6 +91,12 @@ class SearchPath:
                 found.append(hub)
         return found
 
+    @property
+    def missing_layers(self) -> list[Path]:
+        """The configured layers that are not there."""
+        named = [absolute(layer, self._around) for layer in self._settings.layers]
+        return [layer for layer in named if not is_folder(layer)]
+
     def readable(self, *, certain: bool = False, to_write: bool = False) -> list[Path]:
         """Return the hub caches to look in, upper first, without writing to any.
 

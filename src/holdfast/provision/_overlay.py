@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import StorageFailed
-from holdfast.events import Notice, Reporter
+from holdfast.events import Notice, Reporter, silent
 from holdfast.places import Home, Modes, SearchPath, Strategy, hold, is_folder, temporary_name
 from holdfast.provision._apply import storage_errors
 from holdfast.provision._site import open_home
@@ -54,7 +54,7 @@ def overlay(places: SearchPath, home: Home, report: Reporter) -> list[Overlaid]:
             if not missing and not refs:
                 continue
             with storage_errors(upper.folder):
-                open_home(home, report)
+                open_home(home, silent)
                 with hold(
                     upper.lock_path,
                     home.modes,

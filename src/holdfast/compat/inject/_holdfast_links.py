@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-__all__ = ["LinkFallback", "installed"]
+__all__ = ["LinkFallback", "installed", "packed", "unpacked"]
 
 REFUSED = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 # A privilege is missing; a file system that has no links (FAT, exFAT); the same from a redirector.
@@ -26,6 +26,19 @@ REFUSED_WINDOWS = {1314, 1, 50}
 COPING = ("huggingface_hub",)
 _FICLONE = 0x40049409
 _MARK = "_holdfast_fallback"
+
+
+def packed(folders: Iterable[str]) -> str:
+    """Return folders as one variable's value; a folder's name may hold the separator too."""
+    inside = "%{:02X}".format(ord(os.pathsep))
+    return os.pathsep.join(f.replace("%", "%25").replace(os.pathsep, inside) for f in folders)
+
+
+def unpacked(value: str) -> list[str]:
+    """Return the folders that `packed` was given."""
+    inside = "%{:02X}".format(ord(os.pathsep))
+    parts = [part for part in value.split(os.pathsep) if part]
+    return [part.replace(inside, os.pathsep).replace("%25", "%") for part in parts]
 
 
 def installed() -> LinkFallback | None:
@@ -82,6 +95,8 @@ class LinkFallback:
 
             symlink.__doc__ = os.symlink.__doc__
             setattr(symlink, _MARK, self)
+            if self._original in os.supports_dir_fd:
+                os.supports_dir_fd.add(symlink)
             os.symlink = symlink
 
     def remove(self) -> None:
@@ -89,6 +104,7 @@ class LinkFallback:
         with self._lock:
             self._active = False
             if installed() is self:
+                os.supports_dir_fd.discard(os.symlink)
                 os.symlink = self._original
                 self._original = None
 
@@ -104,15 +120,34 @@ class LinkFallback:
                 raise
             refusal = error
         source, target = _resolved(os.fsdecode(src), os.fsdecode(dst))
-        if not self._concerns(target) and not self._concerns(source):
+        if not any(
+            map(self._concerns, (target, os.path.normpath(source), os.path.realpath(source)))
+        ):
             if refusal.errno == errno.EIO:
                 return  # as reported: elsewhere nothing is changed
             raise refusal
         if isinstance(refusal, FileExistsError):
-            if not _same(source, target):
+            if not self._made_before(os.fsdecode(src), source, target):
                 raise refusal
             return  # another process was first, with the same link
         self._stand_in(source, target, refusal)
+
+    def _made_before(self, src: str, source: str, target: str) -> bool:
+        """Return whether this very link, or what stands in for it, is there already."""
+        if os.path.islink(target):
+            return os.readlink(target) == src
+        if os.path.normpath(source) == target:
+            return False
+        # A file is a link's stand-in only where links are refused: one is tried beside it.
+        trial = _beside(target)
+        try:
+            self._original(src, trial)
+        except OSError:
+            return _same(source, target)
+        if os.path.islink(trial):
+            os.unlink(trial)
+            return False
+        return _same(source, target)
 
     def _concerns(self, path: str) -> bool:
         shown = _normal(path)
@@ -163,6 +198,8 @@ class LinkFallback:
                 os.unlink(temporary)
 
     def _folder(self, real: str, target: str, refusal: OSError) -> None:
+        if (target + os.sep).startswith(real + os.sep):
+            raise refusal  # a folder cannot hold a copy of itself
         if os.path.lexists(target):
             if _same(real, target):
                 return
@@ -217,8 +254,10 @@ def _may_stand_in(error: OSError) -> bool:
 
 
 def _resolved(src: str, dst: str) -> tuple[str, str]:
-    target = os.path.abspath(dst)
-    return os.path.normpath(os.path.join(os.path.dirname(target), src)), target
+    # As the kernel reads it: a relative link begins at the folder that it really lies in.
+    folder, name = os.path.split(os.path.abspath(dst))
+    folder = os.path.realpath(folder)
+    return os.path.join(folder, src), os.path.join(folder, name)
 
 
 def _normal(path: str) -> str:

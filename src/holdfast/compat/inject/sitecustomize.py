@@ -1,33 +1,36 @@
 """Loaded by every Python below ``holdfast run``; the sitecustomize it hides is run after it.
 
-It must work in any Python 3.8 or newer, with or without Holdfast installed, and never keep one from
-starting: what goes wrong here is said in one line.
+Any Python must be able to read it; it takes effect in 3.8 and newer, with or without Holdfast, and
+never keeps one from starting: what goes wrong here is said in one line.
 """
-
-from __future__ import annotations
 
 import os
 import sys
 
 
-def _prepare() -> None:
+def _prepare():  # type: () -> None
+    if sys.version_info < (3, 8):
+        return
     folders = os.environ.get("_HOLDFAST_LINKS", "")
     if folders:
         import _holdfast_links  # type: ignore[import-not-found]
 
         fallback = _holdfast_links.installed() or _holdfast_links.LinkFallback(())
-        fallback.add(folders.split(os.pathsep))
+        fallback.add(_holdfast_links.unpacked(folders))
         fallback.install()
     import _holdfast_hub  # type: ignore[import-not-found]
 
     _holdfast_hub.install()
 
 
-def _chain(here: str) -> None:
-    """Run the sitecustomize that would have been loaded without us."""
-    from _frozen_importlib_external import PathFinder  # importlib's, without importing that
-
-    others = [path for path in sys.path if os.path.abspath(path or os.curdir) != here]
+def _chain():  # type: () -> None
+    """Run the sitecustomize that would have been loaded without us, or without another of us."""
+    try:
+        from _frozen_importlib_external import PathFinder  # importlib's, without importing that
+    except ImportError:
+        return
+    ours = os.path.join("{}", "_holdfast_links.py")
+    others = [path for path in sys.path if not os.path.isfile(ours.format(path or os.curdir))]
     spec = PathFinder.find_spec("sitecustomize", others)
     if spec is None or spec.loader is None:
         return
@@ -38,13 +41,8 @@ def _chain(here: str) -> None:
     spec.loader.exec_module(module)
 
 
-def _main() -> None:
-    here = os.path.dirname(os.path.abspath(__file__))
-    try:
-        _prepare()
-    except Exception as error:  # noqa: BLE001 - the program below matters more than we do
-        sys.stderr.write(f"holdfast: not in effect here: {error!r}\n")
-    _chain(here)
-
-
-_main()
+try:
+    _prepare()
+except Exception as error:  # noqa: BLE001 - the program below matters more than we do
+    sys.stderr.write("holdfast: not in effect here: {!r}\n".format(error))
+_chain()
