@@ -6,6 +6,7 @@ revisions then find the unchanged blobs, and land in the writable home.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -121,6 +122,9 @@ def _show(
         report(Notice("warning", f"{text}: {error.why}"))
         if filling != above:
             shutil.rmtree(filling, ignore_errors=True)
+        for folder in (upper.blobs, upper.snapshots, upper.folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # an empty repository would look like one that is here
         return None
     if filling != above:
         filling.rename(above)
