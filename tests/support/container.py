@@ -87,6 +87,8 @@ def needs_containers() -> None:
     done = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"bubblewrap is refused here: {done.stderr.strip()}")
+    if any(path.is_relative_to("/tmp") for path in (*_PREFIXES, _SOURCE)):
+        pytest.skip("this checkout lies below /tmp, of which a container has its own")
     if not all(Path(p).stat().st_mode & 0o005 == 0o005 for p in (*_PREFIXES, _SOURCE)):
         pytest.skip("the environment that runs the tests is closed to other users")
 
@@ -128,10 +130,10 @@ def _words(
     words = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     words += [] if network else ["--unshare-net"]
     words += ["--cap-add", "ALL", "--ro-bind" if read_only else "--bind", str(image.root), "/"]
+    words += _system(image.root)
     for item in volumes:
         _mount_point(image.root / item.target.lstrip("/"))
         words += ["--bind" if item.writable else "--ro-bind", str(item.source), item.target]
-    words += _system(image.root)  # after the volumes: this checkout may lie where one is mounted
     words += ["--clearenv", "--chdir", image.folder]
     for name, value in env.items():
         words += ["--setenv", name, value]

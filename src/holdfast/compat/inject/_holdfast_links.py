@@ -25,6 +25,7 @@ REFUSED_WINDOWS = {1314, 1, 50}
 # These try a link before they count on it, and have a cheaper way than a copy where there is none.
 COPING = ("huggingface_hub",)
 _FICLONE = 0x40049409
+_TRIES = 20
 _MARK = "_holdfast_fallback"
 
 
@@ -109,28 +110,42 @@ class LinkFallback:
                 self._original = None
 
     def _symlink(self, src: Any, dst: Any, target_is_directory: bool, dir_fd: Any) -> None:
-        refusal: OSError
+        for _ in range(_TRIES):
+            refusal = self._refused(src, dst, target_is_directory, dir_fd)
+            if refusal is None:
+                return
+            source, target = _resolved(os.fsdecode(src), os.fsdecode(dst))
+            places = (target, os.path.normpath(source), os.path.realpath(source))
+            if not any(map(self._concerns, places)):
+                if refusal.errno == errno.EIO:
+                    return  # as reported: elsewhere nothing is changed
+                raise refusal
+            if not isinstance(refusal, FileExistsError):
+                try:
+                    self._stand_in(source, target, refusal)
+                    return
+                except FileExistsError as error:
+                    refusal = error
+            if self._made_before(os.fsdecode(src), source, target):
+                return  # another process was first, with the same link
+            if os.path.lexists(target):
+                break
+            # It was in the way a moment ago: another process is making it anew.
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), src, None, dst)
+
+    def _refused(
+        self, src: Any, dst: Any, target_is_directory: bool, dir_fd: Any
+    ) -> OSError | None:
+        """Make the link; return why it is not there, or raise what is not ours to mend."""
         try:
             self._original(src, dst, target_is_directory, dir_fd=dir_fd)
-            if dir_fd is not None or not self._active or os.path.islink(dst):
-                return
-            refusal = OSError(errno.EIO, "the link was reported made, and is not there", dst)
         except OSError as error:
             if dir_fd is not None or not self._active or not _may_stand_in(error):
                 raise
-            refusal = error
-        source, target = _resolved(os.fsdecode(src), os.fsdecode(dst))
-        if not any(
-            map(self._concerns, (target, os.path.normpath(source), os.path.realpath(source)))
-        ):
-            if refusal.errno == errno.EIO:
-                return  # as reported: elsewhere nothing is changed
-            raise refusal
-        if isinstance(refusal, FileExistsError):
-            if not self._made_before(os.fsdecode(src), source, target):
-                raise refusal
-            return  # another process was first, with the same link
-        self._stand_in(source, target, refusal)
+            return error
+        if dir_fd is not None or not self._active or os.path.islink(dst):
+            return None
+        return OSError(errno.EIO, "the link was reported made, and is not there", dst)
 
     def _made_before(self, src: str, source: str, target: str) -> bool:
         """Return whether this very link, or what stands in for it, is there already."""
