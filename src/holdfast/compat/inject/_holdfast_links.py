@@ -128,9 +128,14 @@ class LinkFallback:
                     refusal = error
             if self._made_before(os.fsdecode(src), source, target):
                 return  # another process was first, with the same link
-            if os.path.lexists(target):
+            try:
+                if os.readlink(target) == os.fsdecode(src):
+                    return
                 break
-            # It was in the way a moment ago: another process is making it anew.
+            except FileNotFoundError:
+                continue  # it was in the way a moment ago: another process is making it anew
+            except OSError:
+                break  # something else than a link
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), src, None, dst)
 
     def _refused(
