@@ -120,6 +120,8 @@ class LinkFallback:
                 if refusal.errno == errno.EIO:
                     return  # as reported: elsewhere nothing is changed
                 raise refusal
+            if refusal.errno == errno.EIO and self._links_here(os.fsdecode(src), target):
+                return  # it was made, and another process has removed it since
             if not isinstance(refusal, FileExistsError):
                 try:
                     self._stand_in(source, target, refusal)
@@ -158,16 +160,20 @@ class LinkFallback:
             return os.readlink(target) == src
         if os.path.normpath(source) == target:
             return False
-        # A file is a link's stand-in only where links are refused: one is tried beside it.
+        # A file is a link's stand-in only where links are refused.
+        return not self._links_here(src, target) and _same(source, target)
+
+    def _links_here(self, src: str, target: str) -> bool:
+        """Return whether the system makes links in a folder: one is tried beside the target."""
         trial = _beside(target)
         try:
             self._original(src, trial)
         except OSError:
-            return _same(source, target)
-        if os.path.islink(trial):
-            os.unlink(trial)
             return False
-        return _same(source, target)
+        if not os.path.islink(trial):
+            return False
+        os.unlink(trial)
+        return True
 
     def _concerns(self, path: str) -> bool:
         shown = _normal(path)
