@@ -134,11 +134,10 @@ def test_eight_processes_link_the_same_files_at_once(
         held = machine.run(["race"], holdfast=True, REPO=shelf.name)
         saved = Path(machine.env["SAVEDIR"])
 
-    refusal = {
-        "work": "FileExistsError: [Errno 17]",
-        "symlinks-EPERM": "PermissionError: [Errno 1]",
-    }
-    assert "of 8 failed" in plain.ended["race"]
-    assert refusal[links] in plain.err
+    if links == "work":  # without Holdfast the race is lost often, not always
+        assert plain.ended["race"] == "works" or "FileExistsError: [Errno 17]" in plain.err
+    else:
+        assert "8 of 8 failed" in plain.ended["race"]
+        assert "PermissionError: [Errno 1]" in plain.err
     assert held.ended == {"race": "works"}, held.err
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == files
