@@ -1,17 +1,15 @@
 """Settings: read once from the environment, frozen, with units in their names.
 
-Every field carries its variable and its documentation, so that ``docs/settings.md`` and the
-``doctor`` can be checked against it. Nothing here does I/O but `read_token`, which reads one file.
+Every setting has a row with its variables and its documentation, so that ``docs/settings.md`` and
+the ``doctor`` can be checked against it. Only `read_token` does I/O: it reads one file.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.errors import ConfigInvalid
 
@@ -92,92 +90,130 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _setting(
-    default: Any, parse: Callable[[str], Any], *variables: str, doc: str, unit: str = ""
-) -> Any:
-    return field(
-        default=default,
-        metadata={"parse": parse, "variables": variables, "doc": doc, "unit": unit},
-    )
+class Reading(NamedTuple):
+    """How a setting is read, and what it means."""
+
+    parse: Callable[[str], Any]
+    variables: tuple[str, ...]
+    doc: str
+    unit: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+_READINGS: Mapping[str, Reading] = {
+    "home": Reading(
+        _folder,
+        ("HOLDFAST_HOME",),
+        "Folder that models live in; the Hugging Face cache is its `hub/`. Found by trying when "
+        "unset.",
+    ),
+    "layers": Reading(
+        _paths,
+        ("HOLDFAST_LAYERS",),
+        "Read-only homes (or hub caches) to look in below the writable one, separated like PATH.",
+    ),
+    "link_fallback": Reading(
+        _flag,
+        ("HOLDFAST_LINK_FALLBACK",),
+        "Let a hard link, a reflink or a copy stand in where the system refuses other programs' "
+        "symbolic links (`holdfast run`, `holdfast.activate`).",
+    ),
+    "link_folders": Reading(
+        _paths,
+        ("HOLDFAST_LINK_FOLDERS",),
+        "Folders besides the homes in which links are stood in for, separated like PATH.",
+    ),
+    "shared": Reading(
+        _flag,
+        ("HOLDFAST_SHARED",),
+        "Make what is written writable by the folder's group (files 0664, folders 2775).",
+    ),
+    "endpoint": Reading(
+        _url,
+        ("HF_ENDPOINT",),
+        "The Hub to talk to.",
+        unit="URL",
+    ),
+    "token": Reading(
+        _secret,
+        ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+        "Access token; else the standard token file (HF_TOKEN_PATH, HF_HOME/token, "
+        "~/.cache/huggingface/token).",
+    ),
+    "api_key": Reading(
+        _secret,
+        ("HOLDFAST_API_KEY",),
+        "Key that clients of `holdfast up` must send; needed to listen beyond loopback.",
+    ),
+    "offline": Reading(
+        _flag,
+        ("HOLDFAST_OFFLINE", "HF_HUB_OFFLINE"),
+        "Use only what is here: not one network call.",
+    ),
+    "connections": Reading(
+        _count,
+        ("HOLDFAST_CONNECTIONS",),
+        "Most parallel connections while downloading: they are added while somebody waits.",
+    ),
+    "connect_timeout_s": Reading(
+        _seconds,
+        ("HOLDFAST_CONNECT_TIMEOUT_S",),
+        "Limit for making one connection.",
+        unit="s",
+    ),
+    "stall_timeout_s": Reading(
+        _seconds,
+        ("HOLDFAST_STALL_TIMEOUT_S",),
+        "A connection that delivers no byte for this long is given up and tried again.",
+        unit="s",
+    ),
+    "metadata_timeout_s": Reading(
+        _seconds,
+        ("HOLDFAST_METADATA_TIMEOUT_S",),
+        "Limit for finding out what a revision holds, retries included, when nothing usable is "
+        "here.",
+        unit="s",
+    ),
+    "warm_timeout_s": Reading(
+        _seconds,
+        ("HOLDFAST_WARM_TIMEOUT_S",),
+        "The same limit when a complete earlier revision is here; it is then used instead.",
+        unit="s",
+    ),
+    "patience_s": Reading(
+        _seconds,
+        ("HOLDFAST_PATIENCE_S",),
+        "How long a download is tried again without a single new byte before it fails.",
+        unit="s",
+    ),
+    "lock_stall_s": Reading(
+        _seconds,
+        ("HOLDFAST_LOCK_STALL_S",),
+        "How long to wait for another process that makes no visible progress on the same "
+        "repository.",
+        unit="s",
+    ),
+}
+
+
+class Settings(NamedTuple):
     """What Holdfast was told. ``Settings()`` is the defaults; `from_env` reads the variables."""
 
-    home: Path | None = _setting(
-        None, _folder, "HOLDFAST_HOME",
-        doc="Folder that models live in; the Hugging Face cache is its `hub/`. Found by trying "
-        "when unset.",
-    )  # fmt: skip
-    layers: tuple[Path, ...] = _setting(
-        (), _paths, "HOLDFAST_LAYERS",
-        doc="Read-only homes (or hub caches) to look in below the writable one, separated like "
-        "PATH.",
-    )  # fmt: skip
-    link_fallback: bool = _setting(
-        True, _flag, "HOLDFAST_LINK_FALLBACK",
-        doc="Let a hard link, a reflink or a copy stand in where the system refuses other "
-        "programs' symbolic links (`holdfast run`, `holdfast.activate`).",
-    )  # fmt: skip
-    link_folders: tuple[Path, ...] = _setting(
-        (), _paths, "HOLDFAST_LINK_FOLDERS",
-        doc="Folders besides the homes in which links are stood in for, separated like PATH.",
-    )  # fmt: skip
-    shared: bool = _setting(
-        False, _flag, "HOLDFAST_SHARED",
-        doc="Make what is written writable by the folder's group (files 0664, folders 2775).",
-    )  # fmt: skip
-    endpoint: str = _setting(
-        DEFAULT_ENDPOINT, _url, "HF_ENDPOINT", doc="The Hub to talk to.", unit="URL"
-    )
-    token: Secret | None = _setting(
-        None, _secret, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
-        doc="Access token; else the standard token file (HF_TOKEN_PATH, HF_HOME/token, "
-        "~/.cache/huggingface/token).",
-    )  # fmt: skip
-    api_key: Secret | None = _setting(
-        None,
-        _secret,
-        "HOLDFAST_API_KEY",
-        doc="Key that clients of `holdfast up` must send; needed to listen beyond loopback.",
-    )  # fmt: skip
-    offline: bool = _setting(
-        False, _flag, "HOLDFAST_OFFLINE", "HF_HUB_OFFLINE",
-        doc="Use only what is here: not one network call.",
-    )  # fmt: skip
-    connections: int = _setting(
-        8, _count, "HOLDFAST_CONNECTIONS", doc="Parallel connections while downloading."
-    )
-    connect_timeout_s: float = _setting(
-        10.0, _seconds, "HOLDFAST_CONNECT_TIMEOUT_S",
-        doc="Limit for making one connection.", unit="s",
-    )  # fmt: skip
-    stall_timeout_s: float = _setting(
-        20.0, _seconds, "HOLDFAST_STALL_TIMEOUT_S",
-        doc="A connection that delivers no byte for this long is given up and tried again.",
-        unit="s",
-    )  # fmt: skip
-    metadata_timeout_s: float = _setting(
-        30.0, _seconds, "HOLDFAST_METADATA_TIMEOUT_S",
-        doc="Limit for finding out what a revision holds, retries included, when nothing usable "
-        "is here.", unit="s",
-    )  # fmt: skip
-    warm_timeout_s: float = _setting(
-        2.0, _seconds, "HOLDFAST_WARM_TIMEOUT_S",
-        doc="The same limit when a complete earlier revision is here; it is then used instead.",
-        unit="s",
-    )  # fmt: skip
-    patience_s: float = _setting(
-        90.0, _seconds, "HOLDFAST_PATIENCE_S",
-        doc="How long a download is tried again without a single new byte before it fails.",
-        unit="s",
-    )  # fmt: skip
-    lock_stall_s: float = _setting(
-        30.0, _seconds, "HOLDFAST_LOCK_STALL_S",
-        doc="How long to wait for another process that makes no visible progress on the same "
-        "repository.", unit="s",
-    )  # fmt: skip
+    home: Path | None = None
+    layers: tuple[Path, ...] = ()
+    link_fallback: bool = True
+    link_folders: tuple[Path, ...] = ()
+    shared: bool = False
+    endpoint: str = DEFAULT_ENDPOINT
+    token: Secret | None = None
+    api_key: Secret | None = None
+    offline: bool = False
+    connections: int = 8
+    connect_timeout_s: float = 10.0
+    stall_timeout_s: float = 20.0
+    metadata_timeout_s: float = 30.0
+    warm_timeout_s: float = 2.0
+    patience_s: float = 90.0
+    lock_stall_s: float = 30.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], **overrides: Any) -> Settings:
@@ -187,34 +223,30 @@ class Settings:
             ConfigInvalid: a variable's value cannot be read; it is named with its unit.
         """
         values: dict[str, Any] = {}
-        for item in dataclasses.fields(cls):
-            for variable in item.metadata["variables"]:
-                text = env.get(variable, "")
-                if text == "":
-                    continue
-                values[item.name] = _read(variable, text, item.metadata)
-                break
+        for name, reading in _READINGS.items():
+            variable = next((v for v in reading.variables if env.get(v)), None)
+            if variable is not None:
+                values[name] = _read(variable, env[variable], reading)
         values.update({name: value for name, value in overrides.items() if value is not None})
         for name in ("endpoint", "home"):
             if overrides.get(name) is not None:
-                metadata = cls.__dataclass_fields__[name].metadata
-                values[name] = _read(f"--{name}", str(overrides[name]), metadata)
+                values[name] = _read(f"--{name}", str(overrides[name]), _READINGS[name])
         if "token" not in values:
             values["token"] = read_token(env)
         return cls(**values)
 
 
-def _read(variable: str, text: str, metadata: Mapping[str, Any]) -> Any:
+def _read(variable: str, text: str, reading: Reading) -> Any:
     try:
-        return metadata["parse"](text)
+        return reading.parse(text)
     except ValueError as error:
         # Addresses may carry a password too.
-        shown = "***" if metadata["parse"] is _secret or "@" in text else repr(text)
+        shown = "***" if reading.parse is _secret or "@" in text else repr(text)
         cure = "correct" if variable.startswith("-") else "unset"
         raise ConfigInvalid(
             f"the setting {variable}={shown} cannot be used",
             why=str(error),
-            hint=f"{cure} {variable}    (it means: {metadata['doc']})",
+            hint=f"{cure} {variable}    (it means: {reading.doc})",
         ) from error
 
 
@@ -227,7 +259,7 @@ def read_token(env: Mapping[str, str]) -> Secret | None:
         text = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None  # an unreadable token file is the same as none: public models need no token
-    return _read("the token file", text, {"parse": _secret, "doc": str(path)}) if text else None
+    return _read("the token file", text, Reading(_secret, (), str(path))) if text else None
 
 
 def token_file(env: Mapping[str, str]) -> Path | None:
@@ -249,15 +281,15 @@ def token_file(env: Mapping[str, str]) -> Path | None:
 
 def unknown_variables(env: Mapping[str, str]) -> list[str]:
     """Return the ``HOLDFAST_*`` variables that mean nothing to this version, sorted."""
-    known = {v for item in dataclasses.fields(Settings) for v in item.metadata["variables"]}
+    known = {variable for reading in _READINGS.values() for variable in reading.variables}
     return sorted(v for v in env if v.startswith("HOLDFAST_") and v not in known)
 
 
 def setting_docs() -> list[tuple[str, str, str, str]]:
     """Return ``(variables, default, unit, documentation)`` of every setting."""
     rows = []
-    for item in dataclasses.fields(Settings):
-        variables = ", ".join(item.metadata["variables"])
-        default = "" if item.default in (None, ()) else str(item.default)
-        rows.append((variables, default, item.metadata["unit"], item.metadata["doc"]))
+    for name, reading in _READINGS.items():
+        value = Settings._field_defaults[name]
+        default = "" if value in (None, ()) else str(value)
+        rows.append((", ".join(reading.variables), default, reading.unit, reading.doc))
     return rows

@@ -7,21 +7,19 @@ from several threads, one at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Event", "FileDone", "Notice", "Progress", "Reporter", "silent", "size_text"]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something a person should know. ``level`` is ``info`` or ``warning``."""
 
     level: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far one file, and the whole operation, has come.
 
     Sizes in bytes, ``rate`` in bytes per second over the last seconds, ``seconds_left`` None until
@@ -37,8 +35,7 @@ class Progress:
     seconds_left: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileDone:
+class FileDone(NamedTuple):
     """One file is verified and published. ``source`` says where its bytes came from."""
 
     path: str

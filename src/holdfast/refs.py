@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol, Self
 
 from holdfast.errors import ReferenceInvalid
 
@@ -25,6 +24,7 @@ __all__ = [
 ]
 
 RepoType = Literal["model", "dataset", "space"]
+Algorithm = Literal["sha256", "git-sha1"]
 DEFAULT_REVISION = "main"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -45,20 +45,29 @@ class Hasher(Protocol):
         """Return the digest so far, in hexadecimal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What content must hash to: ``sha256`` for LFS, ``git-sha1`` (a git blob) otherwise."""
-
-    algorithm: Literal["sha256", "git-sha1"]
+class _Digest(NamedTuple):
+    algorithm: Algorithm
     hex: str
 
-    def __post_init__(self) -> None:
-        if not _HEX[self.algorithm].fullmatch(self.hex):
+
+class Digest(_Digest):
+    """What content must hash to: ``sha256`` for LFS, ``git-sha1`` (a git blob) otherwise.
+
+    Raises:
+        ReferenceInvalid: it has not the algorithm's number of hexadecimal digits.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, algorithm: Algorithm, hex: str) -> Self:  # noqa: A002 - as hashlib says it
+        """Check the digits."""
+        if not _HEX[algorithm].fullmatch(hex):
             raise ReferenceInvalid(
-                f"{self.hex!r} is not a {self.algorithm} digest",
-                why=f"it must be {64 if self.algorithm == 'sha256' else 40} hexadecimal digits",
+                f"{hex!r} is not a {algorithm} digest",
+                why=f"it must be {64 if algorithm == 'sha256' else 40} hexadecimal digits",
                 hint="ask the hub's operator: its listing is malformed",
             )
+        return super().__new__(cls, algorithm, hex)
 
     def hasher(self, size: int) -> Hasher:
         """Return a hash object that has taken whatever precedes the content.
@@ -76,8 +85,7 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """One file of a revision, as its listing promises it.
 
     Attributes:
@@ -100,23 +108,32 @@ class FileEntry:
         return self.digest.hex
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RepoRef:
-    """A repository: its type and its id (``name`` or ``owner/name``)."""
-
+class _RepoRef(NamedTuple):
     id: str
     type: RepoType = "model"
 
-    def __post_init__(self) -> None:
-        parts = self.id.split("/")
+
+class RepoRef(_RepoRef):
+    """A repository: its type and its id (``name`` or ``owner/name``).
+
+    Raises:
+        ReferenceInvalid: no repository can have this id.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, id: str, type: RepoType = "model") -> Self:  # noqa: A002 - the Hub's words
+        """Check the id."""
+        parts = id.split("/")
         sound = all(_PART.fullmatch(part) and ".." not in part for part in parts)
-        if len(parts) > 2 or not sound or "--" in self.id or self.id.endswith((".git", ".ipynb")):
+        if len(parts) > 2 or not sound or "--" in id or id.endswith((".git", ".ipynb")):
             raise ReferenceInvalid(
-                f"{self.id!r} is not a repository id",
+                f"{id!r} is not a repository id",
                 why="it must be NAME or OWNER/NAME in letters, digits, '.', '_' and '-', "
                 "without '--' or '..', and not begin or end in '-' or '.'",
                 hint="holdfast pull OWNER/NAME    (datasets: datasets/OWNER/NAME)",
             )
+        return super().__new__(cls, id, type)
 
     @property
     def folder_name(self) -> str:
@@ -148,23 +165,31 @@ class RepoRef:
         return self.resolve_prefix
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionRef:
-    """A repository at a branch, tag or commit."""
-
+class _RevisionRef(NamedTuple):
     repo: RepoRef
     revision: str = DEFAULT_REVISION
 
-    def __post_init__(self) -> None:
-        revision = self.revision
+
+class RevisionRef(_RevisionRef):
+    """A repository at a branch, tag or commit.
+
+    Raises:
+        ReferenceInvalid: nothing can have this name.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, repo: RepoRef, revision: str = DEFAULT_REVISION) -> Self:
+        """Check the revision's name."""
         parts = revision.split("/")
         unsound = any(not p or p.startswith(".") or p.endswith((".", ".lock")) for p in parts)
         if unsound or not _REVISION.fullmatch(revision) or ".." in revision:
             raise ReferenceInvalid(
                 f"{revision!r} is not a revision",
                 why="it must be the name of a branch or tag, or a commit of 40 hex digits",
-                hint=f"holdfast pull {self.repo}@main",
+                hint=f"holdfast pull {repo}@main",
             )
+        return super().__new__(cls, repo, revision)
 
     @property
     def pinned(self) -> bool:

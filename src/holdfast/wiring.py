@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,7 +156,7 @@ def provide_starter(
             # The revision is known before anything is asked for: the files' own digest.
             pinned = RevisionRef(ref.repo, repositories.at(ref.repo, ref.revision).id)
             try:
-                return pull(replace(settings, offline=True), pinned)
+                return pull(settings._replace(offline=True), pinned)
             except NotHere as error:
                 if settings.offline:
                     raise NotHere(
@@ -167,7 +167,7 @@ def provide_starter(
             from holdfast.mirror import running_hub
 
             hub = stack.enter_context(running_hub(repositories))
-            return pull(replace(settings, endpoint=hub.url, token=None), pinned)
+            return pull(settings._replace(endpoint=hub.url, token=None), pinned)
 
     return provide
 

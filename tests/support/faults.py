@@ -17,7 +17,7 @@ expired      403, as a signed link that is too old; with ``where=storage``
 norange      a range is answered with 200 and the whole
 gzip         bodies up to 1 MiB go out compressed, without Content-Length, where accepted
 listing      every page of a tree, and every description, has one more file, called ``path``
-move         once answered, ``branch`` of ``repo`` (type/id or id) is moved to ``to``
+move         with the answer, ``branch`` of ``repo`` (type/id or id) is moved to ``to``
 ===========  ====================================================================================
 
 Which requests: ``where`` is ``api``, ``resolve``, ``storage`` or ``any``, ``match`` is searched in
@@ -131,6 +131,8 @@ class Faults:
             if "norange" in hit:
                 kept = [(n, v) for n, v in scope["headers"] if n not in {b"range", b"if-range"}]
                 scope = scope | {"headers": kept}
+            if "move" in hit:
+                send = self._moving(hit["move"], send)
             body = _Body(hit, scope, receive, send)
             if "slow" in hit and scope["method"] != "POST":
                 body.gone = asyncio.create_task(_until_disconnected(receive))
@@ -139,10 +141,19 @@ class Faults:
                 await app(scope, receive, body.send)
             if body.gone is not None:
                 body.gone.cancel()
-            if "move" in hit and self.on_move is not None:
-                await asyncio.to_thread(self.on_move, hit["move"])
 
         return faulty
+
+    def _moving(self, fault: Fault, send: Any) -> Any:
+        """Return ``send`` that moves the branch before the answer, known by then, is complete."""
+
+        async def moving(message: Any) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if last and self.on_move is not None:
+                await asyncio.to_thread(self.on_move, fault)
+            await send(message)
+
+        return moving
 
 
 def move_branch(repositories: Any, fault: Fault) -> None:

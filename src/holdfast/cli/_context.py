@@ -9,7 +9,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -29,17 +28,25 @@ __all__ = ["Context", "folder", "render_error", "shown"]
 _PLAIN_EVERY_S = 5.0
 
 
-@dataclass
 class Context:
     """Settings and streams of one run of the command line."""
 
-    settings: Settings
-    env: Mapping[str, str]
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    out: TextIO = sys.stdout
-    err: TextIO = sys.stderr
+    def __init__(
+        self,
+        settings: Settings,
+        env: Mapping[str, str],
+        *,
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.env = env
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.out: TextIO = sys.stdout
+        self.err: TextIO = sys.stderr
 
     def result(self, text: str) -> None:
         """Print a line of the result."""

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,7 +268,7 @@ def _examine(context: Context) -> None:
 
     try:
         # The starter set needs no network, so nothing is to be said about it.
-        findings = examine(replace(context.settings, offline=True), context.env)
+        findings = examine(context.settings._replace(offline=True), context.env)
     except HoldfastError as error:
         context.say(f"doctor: {error}")
         return

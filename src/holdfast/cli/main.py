@@ -99,7 +99,7 @@ def _context(args: argparse.Namespace, env: Mapping[str, str]) -> Context:
         endpoint=args.endpoint or None,
         offline=True if args.offline else None,
     )
-    return Context(settings, env, args.json, args.quiet, args.verbose, sys.stdout, sys.stderr)
+    return Context(settings, env, json=args.json, quiet=args.quiet, verbose=args.verbose)
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:

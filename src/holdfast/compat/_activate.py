@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
+from _thread import RLock  # threading itself takes a millisecond to import
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,7 @@ __all__ = ["Activation", "activate"]
 
 # Those in effect, in their order; one at a time is made or taken back.
 _active: list[Activation] = []
-_turn = threading.RLock()
+_turn = RLock()
 
 
 class Activation:

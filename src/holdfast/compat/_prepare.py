@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.compat._variables import HUB_VARIABLES, OFFLINE, VARIABLES, Variable
 from holdfast.compat.inject import _holdfast_links
@@ -23,8 +23,7 @@ LINKS_VARIABLE = "_HOLDFAST_LINKS"
 _LISTS = {"NLTK_DATA"}
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """What a program is given so that its libraries work here.
 
     Attributes:

@@ -5,16 +5,14 @@ Pure: nothing here looks at the system. docs/variables.md is the table for peopl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["HUB_VARIABLES", "OFFLINE", "VARIABLES", "Held", "Variable"]
 
 Form = Literal["text", "path", "flag"]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """Where a library keeps what it read: to be found, and rebound, when we come too late.
 
     Attributes:
@@ -30,8 +28,7 @@ class Held:
     rebinds: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """One variable of one or several libraries.
 
     Attributes:

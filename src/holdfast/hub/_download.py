@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from holdfast.errors import HubProtocolError, HubUnavailable
 from holdfast.hub._answers import TryAgain, check_range, mismatch_error
@@ -28,10 +27,11 @@ _BACKOFF_S = 0.4
 _BACKOFF_MAX_S = 8.0
 _WAKE_S = 0.1
 _REFUSALS = 4
+_FIRST_CONNECTIONS = 2
+_FAR_S = 0.005  # a hub that takes longer to answer is worth asking several things at once
 _DURABLE_FROM = 1 << 20  # smaller files are flushed together, when the batch is published
 
 
-@dataclass(slots=True, eq=False)
 class Download:
     """One file to bring, and where its bytes go.
 
@@ -44,19 +44,23 @@ class Download:
         fetched: bytes received from the network, repeated ones included.
     """
 
-    file: FileEntry
-    open: Callable[[], Partial]
-    partial: Partial | None = None
-    complete: bool = False
-    durable: bool = False
-    fetched: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _users: int = 0
-    _left: int = 0
-    _mismatches: int = 0
-    _refusals: int = 0
-    _address: str | None = None
-    _whole_by: int | None = None  # the part whose worker takes the whole body
+    __slots__ = ("_address", "_left", "_lock", "_mismatches", "_refusals", "_users", "_whole_by",
+                 "complete", "durable", "fetched", "file", "open", "partial")  # fmt: skip
+
+    def __init__(self, file: FileEntry, open: Callable[[], Partial]) -> None:  # noqa: A002
+        self.file = file
+        self.open = open
+        self.partial: Partial | None = None
+        self.complete = False
+        self.durable = False
+        self.fetched = 0
+        self._lock = threading.Lock()
+        self._users = 0
+        self._left = 0
+        self._mismatches = 0
+        self._refusals = 0
+        self._address: str | None = None
+        self._whole_by: int | None = None  # the part whose worker takes the whole body
 
 
 class _Stopped(Exception):
@@ -92,6 +96,7 @@ class Downloader:
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._unfinished = 0
+        self._workers = 0
         self.trouble = ""  # the last reason for trying something again
 
     def run(self, downloads: list[Download], tick: Callable[[], None]) -> None:
@@ -107,10 +112,8 @@ class Downloader:
         self._unfinished = len(ordered)
         if not ordered:
             self._ended.set()
-        for number in range(min(self._connections, self._expected_parts(ordered))):
-            threading.Thread(
-                target=self._work, name=f"holdfast-download-{number}", daemon=True
-            ).start()
+        for _ in range(_FIRST_CONNECTIONS):
+            self._widen()
         try:
             while not self._ended.wait(_WAKE_S):
                 tick()
@@ -122,11 +125,18 @@ class Downloader:
             raise self._failure
         tick()
 
-    @staticmethod
-    def _expected_parts(downloads: list[Download]) -> int:
-        from holdfast.hub._partial import PART_SIZE
+    def _widen(self) -> None:
+        """Add a connection, if there is something for it to do.
 
-        return sum(1 + download.file.size // PART_SIZE for download in downloads)
+        Called by whoever has to wait, for an answer or for the rest of a body. Where nobody has
+        to, as for small files from a hub nearby, more threads only get in each other's way.
+        """
+        with self._changed:
+            if self._workers >= self._connections or not self._tasks:
+                return
+            self._workers += 1
+            name = f"holdfast-download-{self._workers}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
@@ -244,7 +254,10 @@ class Downloader:
         )
         address = download._address or source
         token = self._token if same_origin(address, self._endpoint) else None
+        asked = time.monotonic()
         answer = self._http.get(address, headers, token=token)
+        if time.monotonic() - asked > _FAR_S:
+            self._widen()
         if answer.status in {200, 206} and answer.url != source:
             download._address = answer.url
         elif address != source and answer.status in {400, 401, 403, 404, 410}:
@@ -323,6 +336,8 @@ class Downloader:
                 partial.write(offset, kept)
                 offset += len(kept)
                 download.fetched += len(kept)
+                if offset < end:
+                    self._widen()
         except HubUnavailable as error:
             raise TryAgain(error) from error
         if offset < end:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -33,14 +32,16 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-@dataclass(slots=True)
 class Answer:
     """A response whose body has not been read. ``url`` is where the redirects led."""
 
-    status: int
-    headers: Mapping[str, str]
-    url: str
-    _response: urllib3.BaseHTTPResponse
+    __slots__ = ("_response", "headers", "status", "url")
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.url = url
+        self._response = response
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives, at most a megabyte at a time.
@@ -148,7 +149,7 @@ class Http:
                 "GET", url, headers=headers, timeout=timeout, redirect=False, retries=False,
                 preload_content=False, decode_content=False,
             )  # fmt: skip
-        return Answer(response.status, response.headers, url, response)
+        return Answer(response, url)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         import urllib3

@@ -13,12 +13,11 @@ import errno
 import functools
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.places._system import host_id, process_alive, process_birth
 
@@ -52,8 +51,7 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Modes:
+class Modes(NamedTuple):
     """The permission bits of what is created; never more than the group."""
 
     shared: bool = False
@@ -69,8 +67,7 @@ class Modes:
         return 0o2775 if self.shared else 0o755
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The process a temporary file's name names, and what the file was to become."""
 
     stem: str
@@ -128,6 +125,8 @@ def sweep(folder: Path, *, only: str = "") -> None:
             path = folder / name
             if owner.gone(time.time() - path.lstat().st_mtime):
                 if path.is_dir() and not path.is_symlink():
+                    import shutil  # slow to import, and this is rare
+
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)

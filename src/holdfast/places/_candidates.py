@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.config import Settings
 
 __all__ = ["Candidate", "Surroundings", "absolute", "candidates"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the candidates depend on besides the settings.
 
     Attributes:
@@ -38,8 +37,7 @@ class Surroundings:
     volume: Path = Path("/data")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One place to try. ``path`` is None where the place does not exist at all, with the reason.
 
     Attributes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.config import Settings
 from holdfast.errors import NoUsableHome
@@ -17,8 +17,7 @@ from holdfast.places._system import is_folder
 __all__ = ["Considered", "Home", "SearchPath"]
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(NamedTuple):
     """A candidate and what became of it. ``probe`` is None where it was not worth one."""
 
     candidate: Candidate
@@ -27,8 +26,7 @@ class Considered:
     chosen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(NamedTuple):
     """The writable home: where it is, what it can do, and why it was chosen.
 
     Attributes:
@@ -45,7 +43,7 @@ class Home:
     source: str
     probe: Probe
     modes: Modes
-    considered: tuple[Considered, ...] = field(repr=False)
+    considered: tuple[Considered, ...]
     private: bool = False
 
     def make(self) -> None:

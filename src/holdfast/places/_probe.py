@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from dataclasses import replace as replace_fields
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from holdfast.places._atomic import (
     Modes,
@@ -40,8 +38,7 @@ _STEM = ".holdfast-probe"
 _CONTENT = b"holdfast probes this folder\n" * 150
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """What was found in one folder.
 
     Attributes:
@@ -65,7 +62,7 @@ class Probe:
     folder: Path
     refusal: str = ""
     links: tuple[Strategy, ...] = ()
-    denied: dict[str, str] = field(default_factory=dict)
+    denied: Mapping[str, str] = MappingProxyType({})
     lock: Literal["proven", "silent", "refused", "untried"] = "refused"
     replaces: bool = True
     chmod: bool = True
@@ -107,7 +104,7 @@ def probe(folder: Path, modes: Modes, *, private: bool = False, try_lock: bool =
         except OSError as error:
             found = Probe(folder, refusal=_refusal(folder, error))
             break
-    return replace_fields(found, seconds=time.perf_counter() - started)
+    return found._replace(seconds=time.perf_counter() - started)
 
 
 def _examine(folder: Path, modes: Modes, *, private: bool, try_lock: bool) -> Probe:
@@ -119,8 +116,7 @@ def _examine(folder: Path, modes: Modes, *, private: bool, try_lock: bool) -> Pr
         with _workspace(folder) as work:
             found = _Findings(work, modes).run(folder, try_lock=try_lock)
         free_bytes, free_inodes = free_space(folder)
-        return replace_fields(
-            found,
+        return found._replace(
             free_bytes=free_bytes,
             free_inodes=free_inodes,
             filesystem=filesystem_of(folder),
@@ -145,7 +141,11 @@ def _workspace(folder: Path) -> Iterator[Path]:
     try:
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for path in work.iterdir():
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            work.rmdir()
         sweep(folder, only=".holdfast-")  # of processes that were killed while they probed
 
 
@@ -169,6 +169,8 @@ def free_space(folder: Path) -> tuple[int, int | None]:
         OSError: the folder cannot be asked about.
     """
     if sys.platform == "win32":
+        import shutil
+
         return shutil.disk_usage(folder).free, None
     status = os.statvfs(folder)
     inodes = status.f_favail if status.f_files else None
@@ -182,6 +184,7 @@ class _Findings:
         self.work = work
         self.modes = modes
         self.denied: dict[str, str] = {}
+        self.renamed = work / "target"
 
     def run(self, folder: Path, *, try_lock: bool) -> Probe:
         """Exercise everything; whatever a home cannot do without raises."""
@@ -221,7 +224,7 @@ class _Findings:
             raise OSError(errno.EIO, "what was written is not what is read back", str(path))
 
     def _replaces(self, first: Path) -> bool:
-        target = self.work / "target"
+        target = self.renamed
         target.write_bytes(b"old")
         source = self.work / "source"
         source.write_bytes(first.read_bytes())
@@ -281,7 +284,7 @@ class _Findings:
 
     def _same(self, one: str, other: str) -> bool:
         try:
-            (self.work / one).write_bytes(b"")
+            self.renamed = self.renamed.rename(self.work / one)  # cheaper than making another
             return (self.work / other).exists()
         except (OSError, UnicodeError):
             return False  # such names are then found impossible one by one, when a plan has them

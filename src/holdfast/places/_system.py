@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 import zlib
 from collections.abc import Mapping
@@ -145,7 +144,7 @@ def host_id() -> str:
         parts = [os.uname().nodename]
     for source in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
         try:
-            parts.append(Path(source).read_text("ascii").strip())
+            parts.append(Path(source).read_text("utf-8").strip())
             break
         except OSError:
             continue
@@ -162,7 +161,7 @@ def process_birth(pid: int) -> str:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return ""
-    fields = re.sub(r"^.*\)", "", text, flags=re.DOTALL).split()
+    fields = text.rpartition(")")[2].split()  # the name before it may hold anything
     if fields[0] in {"Z", "X"}:
         return "dead"  # ended, and only waiting for its parent to notice
     return format(int(fields[19]), "x")  # field 22 of proc(5): start time in clock ticks

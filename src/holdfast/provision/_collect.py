@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.errors import NoUsableHome
 from holdfast.events import Notice, Reporter
@@ -16,8 +16,7 @@ from holdfast.store import Garbage, RepoFolder, find_garbage, repositories
 __all__ = ["Collected", "collect"]
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """What was removed, or would be: the items, and the bytes they give back."""
 
     items: tuple[Garbage, ...]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.places import SearchPath
 from holdfast.provision._verify import stored
@@ -13,8 +12,7 @@ from holdfast.store import RepoFolder, repositories
 __all__ = ["StoredModel", "stored_models"]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredModel:
+class StoredModel(NamedTuple):
     """One revision in one home.
 
     Attributes:

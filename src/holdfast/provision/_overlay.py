@@ -10,8 +10,8 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.errors import StorageFailed
 from holdfast.events import Notice, Reporter, silent
@@ -28,8 +28,7 @@ __all__ = ["Overlaid", "overlay"]
 _LINKS: tuple[Strategy, ...] = ("symlink", "hardlink", "reflink")
 
 
-@dataclass(frozen=True, slots=True)
-class Overlaid:
+class Overlaid(NamedTuple):
     """A revision of a layer that the home shows now. ``way`` is how its files appear."""
 
     revision: RevisionRef

@@ -8,9 +8,8 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from holdfast.places import Strategy
 from holdfast.refs import FileEntry, RevisionRef
@@ -23,8 +22,7 @@ _BLOCK = 4096
 _RECORDS_BYTES = 1 << 20  # listing, seals, folders
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Where an entry's bytes are already, verified, and whether on the target's own disk."""
 
     source: Source
@@ -32,8 +30,7 @@ class Found:
     near: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
+class PlannedFile(NamedTuple):
     """One file of a plan.
 
     Attributes:
@@ -52,8 +49,7 @@ class PlannedFile:
     resumed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What bringing one revision will do.
 
     Attributes:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.config import Settings
 from holdfast.errors import (
@@ -33,8 +32,7 @@ __all__ = ["Provisioner", "Pulled"]
 Place = CacheTarget | FolderTarget
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(NamedTuple):
     """What pulling came to.
 
     Attributes:

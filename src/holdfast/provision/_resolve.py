@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.config import Settings
 from holdfast.errors import (
@@ -28,8 +28,7 @@ from holdfast.store import FolderTarget, RepoFolder
 __all__ = ["Local", "Resolved", "Wanted", "resolve"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A revision, or some of its files, to be brought to a home or a folder.
 
     Attributes:
@@ -69,8 +68,7 @@ class Wanted:
         return select(entries, self.include, self.exclude)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A revision as far as it could be found out.
 
     Attributes:

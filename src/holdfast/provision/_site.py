@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.events import Notice, Reporter
 from holdfast.places import Home, Modes, Probe, SearchPath, probe, write_file
@@ -16,8 +16,7 @@ from holdfast.store import CACHEDIR_TAG, CacheTarget, FolderTarget, RepoFolder, 
 __all__ = ["Site", "folder_site", "home_site", "open_home"]
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where a revision goes.
 
     Attributes:

@@ -7,9 +7,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast.errors import NotHere
 from holdfast.events import Notice, Reporter
@@ -25,8 +24,7 @@ Place = CacheTarget | FolderTarget
 _THREADS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class BadFile:
+class BadFile(NamedTuple):
     """A stored file that is not what it should be."""
 
     revision: RevisionRef
@@ -54,8 +52,7 @@ class BadFile:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What verifying found.
 
     Attributes:
@@ -86,8 +83,7 @@ class Report:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     revision: RevisionRef
     place: Place
     listing: list[FileEntry]

@@ -14,9 +14,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from holdfast.places import Modes, Taken, owner_of, try_lock
 from holdfast.store._layout import RepoFolder
@@ -29,8 +28,7 @@ _GRACE_S = 60.0
 _PEER_PARTIAL = re.compile(r"(?P<etag>[0-9a-f]{40}|[0-9a-f]{64})(\.[0-9a-f]{8})?\.incomplete")
 
 
-@dataclass(frozen=True, slots=True)
-class Garbage:
+class Garbage(NamedTuple):
     """Something that may go.
 
     Attributes:
