@@ -47,15 +47,15 @@ def activate(*, report: Reporter | None = None, **settings: Any) -> Activation:
     """
     from holdfast.compat import activate as run
 
-    return run(Settings.from_env(os.environ, **_paths(settings)), os.environ, report or _logged)
+    return run(Settings.from_env(os.environ, **settings), os.environ, report or _logged)
 
 
 def pull(
     repo: str,
     *,
     revision: str | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     local_dir: str | Path | None = None,
     report: Reporter | None = None,
     **settings: Any,
@@ -83,8 +83,8 @@ def plan(
     repo: str,
     *,
     revision: str | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     local_dir: str | Path | None = None,
     report: Reporter | None = None,
     **settings: Any,
@@ -135,9 +135,9 @@ def repair(
 
 def doctor(**settings: Any) -> list[Finding]:
     """Look at everything that breaks downloads or loading here; the gravest finding comes first."""
-    from holdfast.doctor import examine
+    from holdfast.doctor import diagnose
 
-    return examine(Settings.from_env(os.environ, **_paths(settings)), os.environ)
+    return diagnose(**settings)
 
 
 def _logged(event: Event) -> None:
@@ -157,23 +157,22 @@ def _ref(repo: str, revision: str | None = None) -> Any:
 def _wanted(
     repo: str,
     revision: str | None,
-    include: Sequence[str],
-    exclude: Sequence[str],
+    include: str | Sequence[str],
+    exclude: str | Sequence[str],
     local_dir: str | Path | None,
 ) -> Wanted:
     from holdfast.provision import Wanted
 
     folder = Path(local_dir).absolute() if local_dir is not None else None
-    return Wanted(_ref(repo, revision), tuple(include), tuple(exclude), folder)
+    return Wanted(_ref(repo, revision), _patterns(include), _patterns(exclude), folder)
+
+
+def _patterns(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _provisioner(settings: dict[str, Any], report: Reporter | None) -> Provisioner:
     from holdfast.provision import Provisioner
 
-    chosen = Settings.from_env(os.environ, **_paths(settings))
+    chosen = Settings.from_env(os.environ, **settings)
     return Provisioner(chosen, os.environ, report or silent)
-
-
-def _paths(settings: dict[str, Any]) -> dict[str, Any]:
-    home = settings.get("home")
-    return settings if home is None else {**settings, "home": Path(home)}

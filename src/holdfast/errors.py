@@ -59,6 +59,9 @@ class HoldfastError(Exception):
     def __str__(self) -> str:
         return f"{self.what}: {self.why}" if self.why else self.what
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.what, self.why, self.hint, self.facts)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as JSON-ready data."""
         return {
@@ -68,6 +71,12 @@ class HoldfastError(Exception):
             "hint": self.hint,
             **({"facts": self.facts} if self.facts else {}),
         }
+
+
+def _made_again(
+    kind: type[HoldfastError], what: str, why: str, hint: str, facts: dict[str, Any]
+) -> HoldfastError:
+    return kind(what, why=why, hint=hint, **facts)
 
 
 class ReferenceInvalid(HoldfastError):

@@ -9,26 +9,39 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from holdfast.config import Settings
-from holdfast.errors import CorruptFiles, MissingExtra, NotHere, StorageFailed
+from holdfast.config import ServiceSettings, Settings
+from holdfast.errors import ConfigInvalid, CorruptFiles, MissingExtra, NotHere, StorageFailed
 from holdfast.events import Event, Notice, Reporter
+from holdfast.places import sweep, temporary_name
 from holdfast.refs import RepoRef, RevisionRef
-from holdfast.runtime import Backoff, ModelSpec, Needs, Provided, Supervisor
+from holdfast.runtime import (
+    Backoff,
+    Budget,
+    Job,
+    Limits,
+    ModelSpec,
+    Needs,
+    Provided,
+    Supervisor,
+    check_wanted,
+)
 from holdfast.speech.engines._notices import LICENCE, README
 from holdfast.speech.engines.silero import MODEL_FILE, load_silero
 
 if TYPE_CHECKING:
-    from holdfast.media import AudioSource, RawAudio
+    from holdfast.media import AudioSource, RawAudio, Waveform
     from holdfast.mirror import Repositories
-    from holdfast.speech import Segment, VadOptions
+    from holdfast.provision import Wanted
+    from holdfast.speech import Segment, VadOptions, VoiceActivityEngine
 
 __all__ = [
     "VAD_MODEL",
@@ -36,10 +49,11 @@ __all__ = [
     "Services",
     "Verify",
     "VoiceActivity",
+    "configured_services",
+    "provide_from_hub",
     "provide_starter",
-    "starter_models",
+    "services_of",
     "starter_repositories",
-    "starter_services",
     "verify_stored",
 ]
 
@@ -48,7 +62,13 @@ Verify = Callable[[RevisionRef, Reporter], None]
 
 VAD_MODEL = "silero-vad"
 _VAD_REPO = RepoRef("holdfast/silero-vad")
+_VAD_HUB_REPO = RepoRef("onnx-community/silero-vad")
+# Of repositories that hold one model in many forms, the files that are used.
+_FILES = {_VAD_HUB_REPO: ("onnx/model.onnx", "README.md")}
 _VAD_NEEDS = Needs(memory_mb=100)
+# One recording takes one core.
+_VAD_THREADS = min(os.cpu_count() or 1, 4)
+_SCRATCH = "holdfast-starter"
 _PACKAGE = "faster-whisper"
 
 
@@ -59,20 +79,44 @@ class VoiceActivity:
     supervisor: Supervisor
     model: str = VAD_MODEL
 
+    def submit(
+        self, source: AudioSource, options: VadOptions | None = None, raw: RawAudio | None = None
+    ) -> Job[list[Segment]]:
+        """Ask for the segments of speech in a recording.
+
+        Raises:
+            ModelNotReady: the model has failed, or was unloaded.
+            ModelBusy: too many requests wait for it.
+        """
+        return self.supervisor.submit(self.model, _find_speech, source, options, raw)
+
     def detect(
         self, source: AudioSource, options: VadOptions | None = None, raw: RawAudio | None = None
     ) -> list[Segment]:
         """Return the segments of speech in a recording.
 
         Raises:
-            ModelNotReady: the model is not loaded.
+            HoldfastError: as `submit`; the model does not become ready or answer in time.
             MediaError: the recording cannot be used.
         """
-        from holdfast.media import audio_blocks
-        from holdfast.speech import detect_speech
+        return self.submit(source, options, raw).result()
 
-        with self.supervisor.use(self.model) as engine:
-            return detect_speech(engine, audio_blocks(source, raw=raw), options)
+
+def _find_speech(
+    engine: VoiceActivityEngine,
+    source: AudioSource,
+    options: VadOptions | None,
+    raw: RawAudio | None,
+) -> list[Segment]:
+    from holdfast.media import audio_blocks
+    from holdfast.speech import detect_speech
+
+    def blocks() -> Iterator[Waveform]:
+        for block in audio_blocks(source, raw=raw):
+            check_wanted()
+            yield block
+
+    return detect_speech(engine, blocks(), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +127,60 @@ class Services:
     voice_activity: VoiceActivity
 
 
-def starter_services(
-    provide: Provide, verify: Verify | None = None, *, backoff: Backoff | None = None
+def configured_services(
+    settings: Settings,
+    service: ServiceSettings,
+    env: Mapping[str, str],
+    also: Reporter | None = None,
 ) -> Services:
-    """Put the starter set together; nothing is started yet.
+    """Put together what a profile serves, with real models; nothing is started yet.
+
+    Args:
+        settings: about models on disk.
+        service: about the service; its profile decides where models come from.
+        env: the environment's variables.
+        also: told everything that happens, besides the runtime.
+    """
+    bring = provide_starter if service.profile == "starter" else provide_from_hub
+    return services_of(bring(settings, env, also), verify_stored(settings, env), service=service)
+
+
+def services_of(
+    provide: Provide,
+    verify: Verify | None = None,
+    *,
+    service: ServiceSettings | None = None,
+    backoff: Backoff | None = None,
+) -> Services:
+    """Put a profile's models together; nothing is started yet.
 
     Args:
         provide: brings a revision to disk, such as `provide_starter` returns.
         verify: checks what is on disk; raises when a file is wrong.
+        service: how they are run.
         backoff: pauses between attempts.
+
+    Raises:
+        ConfigInvalid: a setting is for a model that there is not.
     """
-    supervisor = Supervisor(starter_models(provide, verify), backoff=backoff)
+    service = service or ServiceSettings()
+    specs = _models(provide, verify, service)
+    unknown = sorted(set(service.models) - {spec.id for spec in specs})
+    if unknown:
+        raise ConfigInvalid(
+            f"there are settings for models that the profile {service.profile} has not",
+            why=f"[models.{unknown[0]}]; it has {', '.join(spec.id for spec in specs)}",
+            hint="correct the name in holdfast.toml",
+        )
+    budget = Budget(service.memory_budget_mb, service.when_full)
+    supervisor = Supervisor(specs, backoff=backoff, budget=budget)
     return Services(supervisor, VoiceActivity(supervisor))
 
 
-def starter_models(provide: Provide, verify: Verify | None = None) -> Sequence[ModelSpec]:
-    """Return the models of the starter set."""
-    ref = RevisionRef(_VAD_REPO)
+def _models(
+    provide: Provide, verify: Verify | None, service: ServiceSettings
+) -> Sequence[ModelSpec]:
+    ref = RevisionRef(_VAD_REPO if service.profile == "starter" else _VAD_HUB_REPO)
 
     def check(provided: Provided, report: Reporter) -> None:
         if verify is not None:
@@ -116,8 +197,54 @@ def starter_models(provide: Provide, verify: Verify | None = None) -> Sequence[M
             verify=check,
             load=load_silero,
             needs=_VAD_NEEDS,
+            **_how(service.of_model(VAD_MODEL, threads=_VAD_THREADS)),
         )
     ]
+
+
+def _how(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model's settings in the terms of its specification."""
+    values = dict(chosen)
+    values["limits"] = Limits(values.pop("wait_s"), values.pop("deadline_s"))
+    if "batch_wait_ms" in values:
+        values["batch_wait_s"] = values.pop("batch_wait_ms") / 1000
+    return values
+
+
+def provide_from_hub(
+    settings: Settings, env: Mapping[str, str], also: Reporter | None = None
+) -> Provide:
+    """Return what brings models from the Hub to the home that ``settings`` mean."""
+
+    def provide(ref: RevisionRef, report: Reporter) -> Provided:
+        from holdfast.provision import Wanted
+
+        return _pulled(settings, env, Wanted(ref, include=_FILES.get(ref.repo, ())), report, also)
+
+    return provide
+
+
+def _pulled(
+    settings: Settings,
+    env: Mapping[str, str],
+    wanted: Wanted,
+    report: Reporter,
+    also: Reporter | None,
+) -> Provided:
+    from holdfast.provision import Provisioner
+
+    def both(event: Event) -> None:
+        report(event)
+        if also is not None:
+            also(event)
+
+    pulled = Provisioner(settings, env, both).pull(wanted)
+    told = (
+        f"{wanted.ref.repo}: {pulled.files} files at {pulled.path}, {pulled.bytes_fetched} "
+        f"bytes fetched, {pulled.strategy}, {pulled.seconds:.2f} s"
+    )
+    both(Notice("info", told))
+    return Provided(pulled.path, pulled.commit)
 
 
 def provide_starter(
@@ -135,24 +262,13 @@ def provide_starter(
     """
 
     def provide(ref: RevisionRef, report: Reporter) -> Provided:
-        from holdfast.provision import Provisioner, Wanted
-
-        def both(event: Event) -> None:
-            report(event)
-            if also is not None:
-                also(event)
+        from holdfast.provision import Wanted
 
         def pull(chosen: Settings, wanted: RevisionRef) -> Provided:
-            pulled = Provisioner(chosen, env, both).pull(Wanted(wanted))
-            told = (
-                f"{wanted.repo}: {pulled.files} files at {pulled.path}, {pulled.bytes_fetched} "
-                f"bytes fetched, {pulled.strategy}, {pulled.seconds:.2f} s"
-            )
-            both(Notice("info", told))
-            return Provided(pulled.path, pulled.commit)
+            return _pulled(chosen, env, Wanted(wanted), report, also)
 
         with ExitStack() as stack:
-            repositories = starter_repositories(Path(stack.enter_context(_scratch())))
+            repositories = starter_repositories(stack.enter_context(_scratch()))
             # The revision is known before anything is asked for: the files' own digest.
             pinned = RevisionRef(ref.repo, repositories.at(ref.repo, ref.revision).id)
             try:
@@ -228,12 +344,21 @@ def _missing(what: str, package: str, extra: str) -> MissingExtra:
     )
 
 
-def _scratch() -> tempfile.TemporaryDirectory[str]:
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield a new folder that goes with this process: one that was killed is cleaned up after."""
     try:
-        return tempfile.TemporaryDirectory(prefix="holdfast-starter-")
+        around = Path(tempfile.gettempdir())
+        sweep(around, only=_SCRATCH)
+        folder = around / temporary_name(_SCRATCH)
+        folder.mkdir(0o700)
     except OSError as error:
         raise StorageFailed(
             "there is no temporary folder",
             why=error.strerror or str(error),
             hint="set TMPDIR to a folder that can be written",
         ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.errors import StorageFailed
 from holdfast.hub import Download, Downloader, Partial
 from holdfast.hub._http import Http
 from holdfast.places import Modes
@@ -28,6 +29,7 @@ class Counting(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answering)
         self.content, self.first_byte_s, self.rest_s = content, first_byte_s, rest_s
         self.connections = 0
+        self.silent = 0  # how many requests get no answer at all
         self.lock = threading.Lock()
 
 
@@ -41,6 +43,13 @@ class Answering(BaseHTTPRequestHandler):
             self.server.connections += 1
 
     def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.silent -= 1
+            silent = self.server.silent >= 0
+        if silent:
+            time.sleep(3)
+            self.close_connection = True
+            return
         time.sleep(self.server.first_byte_s)
         content = self.server.content
         self.send_response(200)
@@ -68,9 +77,13 @@ def counting(first_byte_s: float = 0.0, rest_s: float = 0.0) -> Iterator[Countin
         thread.join()
 
 
-def bring(server: Counting, folder: Path, *, files: int, connections: int) -> None:
+def bring(
+    server: Counting, folder: Path, *, files: int, connections: int, stall_timeout_s: float = 5
+) -> None:
     digest = Digest("git-sha1", hashlib.sha1(b"blob %d\0" % len(SMALL) + SMALL).hexdigest())
-    http = Http(connect_timeout_s=5, stall_timeout_s=5, connections=connections, env={})
+    http = Http(
+        connect_timeout_s=5, stall_timeout_s=stall_timeout_s, connections=connections, env={}
+    )
     endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     downloads = []
     for number in range(files):
@@ -103,3 +116,44 @@ def test_no_more_connections_than_files(tmp_path: Path) -> None:
     with counting(first_byte_s=0.05) as server:
         bring(server, tmp_path, files=3, connections=8)
     assert server.connections <= 3
+
+
+def test_others_go_on_while_the_first_answers_do_not_come(tmp_path: Path) -> None:
+    with counting() as server:
+        server.silent = 4
+        started = time.monotonic()
+        bring(server, tmp_path, files=60, connections=8, stall_timeout_s=2)
+    assert server.connections >= 5
+    assert time.monotonic() - started < 15
+
+
+def test_a_thread_that_cannot_be_had_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, refused = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name.startswith("holdfast-download") and thread.name != "holdfast-download-1":
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with counting(first_byte_s=0.02) as server:
+        bring(server, tmp_path, files=10, connections=8)
+    assert refused == ["holdfast-download-2"]
+
+
+def test_not_one_thread_to_be_had_is_an_error_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def none(thread: threading.Thread) -> None:
+        if thread.name.startswith("holdfast-download"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    with counting() as server, pytest.raises(StorageFailed, match="refuses a thread"):
+        bring(server, tmp_path, files=10, connections=8)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from holdfast.config import Secret, Settings
+from holdfast.config import Secret, ServiceSettings, Settings
 from holdfast.errors import ConfigInvalid, HubUnavailable
 from holdfast.events import Progress, Reporter
 from holdfast.refs import RevisionRef
@@ -29,7 +29,7 @@ from holdfast.wiring import (
     Provide,
     Services,
     provide_starter,
-    starter_services,
+    services_of,
     verify_stored,
 )
 from tests.support.audio import FORMS, Form, tone_file
@@ -39,10 +39,19 @@ LIMIT = 300_000
 FIRST, SECOND = (482, 2206), (4130, 6718)
 
 
+def hold(engine: Any, begun: threading.Event, go_on: threading.Event) -> None:
+    begun.set()
+    assert go_on.wait(10)
+
+
+def spoil(engine: Any) -> None:
+    engine.close()  # it is of no use afterwards
+
+
 def services_in(home: Path, backoff: Backoff | None = None) -> Services:
     env = {"HOLDFAST_HOME": str(home), "HOME": str(home)}
     settings = Settings.from_env(env)
-    return starter_services(
+    return services_of(
         provide_starter(settings, env), verify_stored(settings, env), backoff=backoff
     )
 
@@ -84,7 +93,7 @@ def post(
 def code_of(answer: tuple[int, Any]) -> tuple[int, str]:
     """Check the shape of an error and return its status and code."""
     status, body = answer
-    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert set(body["error"]) == {"message", "type", "param", "code", "request_id"}
     assert body["error"]["message"]
     return status, body["error"]["code"]
 
@@ -287,12 +296,13 @@ def stuck(released: threading.Event, begun: threading.Event) -> Provide:
 
 def test_the_port_answers_before_anything_is_ready(client: urllib3.PoolManager) -> None:
     released, begun = threading.Event(), threading.Event()
-    services = starter_services(stuck(released, begun), backoff=Backoff(7, 7))
+    patience = ServiceSettings(wait_s=0.3)
+    services = services_of(stuck(released, begun), service=patience, backoff=Backoff(7, 7))
     with running_server(services, ServerSettings(port=0)) as running:
         assert begun.wait(10)
         assert ask(client, f"{running.url}/health")[0] == 200
         fetching = client.request("GET", f"{running.url}/ready")
-        refused = post(client, running.url, b"not even looked at")
+        refused = post(client, running.url, b"not even looked at")  # waits for 0.3 s
         released.set()
         wait_for(lambda: services.supervisor.statuses()[0].state == "failed")
         failed = client.request("GET", f"{running.url}/ready")
@@ -318,8 +328,12 @@ def test_unloading_and_loading_over_http(client: urllib3.PoolManager, tmp_path: 
     with running_server(services, ServerSettings(port=0)) as running:
         assert services.supervisor.wait_ready(60)
         model = f"{running.url}/models/silero-vad"
-        with services.supervisor.use("silero-vad"):
-            assert code_of(ask(client, f"{model}/unload", "POST")) == (409, "model-in-use")
+        begun, go_on = threading.Event(), threading.Event()
+        job = services.supervisor.submit("silero-vad", hold, begun, go_on)
+        assert begun.wait(10)
+        assert code_of(ask(client, f"{model}/unload", "POST")) == (409, "model-in-use")
+        go_on.set()
+        job.result()
         status, body = ask(client, f"{model}/unload", "POST")
         assert (status, body["state"]) == (202, "idle")
         assert ask(client, f"{running.url}/ready")[0] == 503
@@ -404,10 +418,9 @@ def test_an_unforeseen_error_tells_strangers_nothing(
     services = services_in(tmp_path)
     with running_server(services, ServerSettings(port=0)) as running:
         assert services.supervisor.wait_ready(60)
-        with services.supervisor.use("silero-vad") as engine:
-            engine.close()
+        services.supervisor.ask("silero-vad", spoil)
         answer = post(client, running.url, sample_recording().read_bytes())
-    assert code_of(answer) == (500, "internal-error")
+    assert code_of(answer) == (500, "engine-failed")
     assert "NoneType" not in json.dumps(answer[1])
     assert "NoneType" in caplog.text
 

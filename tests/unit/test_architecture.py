@@ -125,10 +125,10 @@ def test_every_raised_error_comes_with_a_reason_and_a_hint() -> None:
 
 def test_every_setting_is_documented_with_its_default() -> None:
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
-    for variables, default, unit, text in setting_docs():
-        shown = ", ".join(f"`{name}`" for name in variables.split(", "))
-        value = f"`{default}`" if default else ""
-        assert f"| {shown} | {value} | {unit} | {text} |" in page
+    for setting, variables, default, unit, text in setting_docs():
+        shown = ", ".join(f"`{name}`" for name in variables.split(", ") if name)
+        cells = (f"`{setting}`" if setting else "", shown, f"`{default}`" if default else "")
+        assert f"| {' | '.join(cells)} | {unit} | {text} |" in page
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -44,6 +44,16 @@ class Engine:
         self.closed = True
 
 
+def is_closed(engine: Engine) -> bool:
+    return engine.closed
+
+
+def hold(engine: Engine, begun: threading.Event, go_on: threading.Event) -> Engine:
+    begun.set()
+    assert go_on.wait(WAIT_S)
+    return engine
+
+
 def spec(name: str = "model", **changes: Any) -> ModelSpec:
     values: dict[str, Any] = {
         "id": name,
@@ -169,8 +179,8 @@ def test_a_failed_model_says_when_it_is_tried_again() -> None:
         assert status.next_try_s is not None
         assert 3000 < status.next_try_s <= 4050
         assert isinstance(supervisor.failure(), HubUnavailable)
-        with pytest.raises(ModelNotReady, match="no answer") as caught, supervisor.use("model"):
-            pass
+        with pytest.raises(ModelNotReady, match="no answer") as caught:
+            supervisor.ask("model", is_closed)
         assert caught.value.facts["retry_after_s"] == 60
 
 
@@ -200,24 +210,28 @@ def test_an_unforeseen_error_is_the_models_failure_only() -> None:
         failure = supervisor.failure()
         assert isinstance(failure, ModelFailed)
         assert "RuntimeError: boom" in str(failure)
-        with supervisor.use("good") as engine:
-            assert not engine.closed
+        assert supervisor.ask("good", is_closed) is False
 
 
 def test_unloading_is_refused_while_in_use_and_changes_nothing() -> None:
     engine = Engine()
     with running(spec(load=lambda *_: engine)) as supervisor:
         assert supervisor.wait_ready(WAIT_S)
-        with supervisor.use("model") as used:
-            with pytest.raises(ModelInUse):
-                supervisor.unload("model")
-            assert used is engine
-            assert not engine.closed
-            assert state_of(supervisor) is ModelState.READY
+        begun, go_on = threading.Event(), threading.Event()
+        job = supervisor.submit("model", hold, begun, go_on)
+        assert begun.wait(WAIT_S)
+        with pytest.raises(ModelInUse):
+            supervisor.unload("model")
+        assert not engine.closed
+        assert state_of(supervisor) is ModelState.READY
+        go_on.set()
+        assert job.result() is engine
+        wait_for(lambda: supervisor.statuses()[0].running == 0)
         assert supervisor.unload("model").state is ModelState.IDLE
         assert engine.closed
-        with pytest.raises(ModelNotReady), supervisor.use("model"):
-            pass
+        with pytest.raises(ModelNotReady, match="it is idle") as caught:
+            supervisor.ask("model", is_closed)
+        assert caught.value.hint == "POST /models/model/load"
 
 
 def test_an_idle_model_can_be_loaded_again() -> None:
@@ -290,10 +304,12 @@ def test_an_unknown_model_is_said_with_those_there_are() -> None:
 
 def test_what_the_hardware_lacks_is_said() -> None:
     needs = Needs(memory_mb=8000)
-    assert needs.on(Machine(16_000)) == {"memory_mb": 8000, "met": True, "why": ""}
+    met = {"memory_mb": 8000, "gpu_memory_mb": 0, "met": True, "why": ""}
+    assert needs.on(Machine(16_000)) == met
     assert needs.on(Machine(None))["met"] is True
     assert needs.on(Machine(4000)) == {
         "memory_mb": 8000,
+        "gpu_memory_mb": 0,
         "met": False,
         "why": "needs 8000 MB of memory, has 4000 MB",
     }

@@ -1,6 +1,7 @@
 """Every error in one shape: ``{"error": {"message", "type", "param", "code"}}``."""
 
 import logging
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
@@ -12,9 +13,11 @@ from starlette.requests import ClientDisconnect
 
 from holdfast.errors import HoldfastError
 
-__all__ = ["error_body", "error_response", "install_error_handlers"]
+__all__ = ["error_body", "error_response", "install_error_handlers", "request_id", "unexpected"]
 
 _log = logging.getLogger(__name__)
+# Of the request that is being answered.
+request_id: ContextVar[str | None] = ContextVar("holdfast_request_id", default=None)
 _TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -26,9 +29,14 @@ _GONE = 499  # what proxies log for a client that left; nobody receives it
 
 
 def error_body(status: int, message: str, code: str, param: str | None = None) -> dict[str, Any]:
-    """Return the body of an answer with this status."""
+    """Return the body of an answer with this status.
+
+    The form is OpenAI's; ``request_id`` is ours, and stands in the log too.
+    """
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    current = request_id.get()
+    return {"error": error | ({"request_id": current} if current else {})}
 
 
 def error_response(error: HoldfastError) -> JSONResponse:
@@ -39,7 +47,9 @@ def error_response(error: HoldfastError) -> JSONResponse:
         headers["Retry-After"] = str(error.facts["retry_after_s"])
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    body = error_body(status, str(error), error.code, error.facts.get("param"))
+    # What an engine raised is for the log: it may hold paths and what somebody sent.
+    message = error.what if status == 500 else str(error)
+    body = error_body(status, message, error.code, error.facts.get("param"))
     return JSONResponse(body, status, headers)
 
 
@@ -49,7 +59,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -92,8 +101,10 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=_GONE)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    # The server logs the traceback; what it says is not for strangers.
-    del request, error
+def unexpected() -> Response:
+    """Return the answer to a request that ended with an error nobody foresaw.
+
+    The log has the traceback; what it says is not for strangers.
+    """
     body = error_body(500, "the server failed; its log says where", "internal-error")
     return JSONResponse(body, 500)

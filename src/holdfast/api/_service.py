@@ -4,31 +4,36 @@ import time
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from holdfast._version import __version__
 from holdfast.api._errors import error_body
+from holdfast.api._observe import Metrics
 from holdfast.runtime import retry_after_s
 from holdfast.wiring import Services
 
-__all__ = ["service_routes"]
+__all__ = ["model_routes", "service_routes"]
 
 
-def service_routes(services: Services) -> APIRouter:
+def service_routes(services: Services, metrics: Metrics) -> APIRouter:
     """Return the routes over ``services``."""
     router = APIRouter()
     started = time.monotonic()
     supervisor = services.supervisor
 
     @router.get("/health")
-    def health() -> dict[str, Any]:
+    async def health() -> dict[str, Any]:
         """Say that the process serves."""
         uptime = round(time.monotonic() - started, 3)
         return {"status": "ok", "version": __version__, "uptime_s": uptime}
 
     @router.get("/ready", response_model=None)
-    def ready() -> JSONResponse:
+    async def ready() -> JSONResponse:
         """Say whether every preloaded model is present, verified and loaded."""
+        if supervisor.refusing:
+            ending = error_body(503, "the service is ending", "shutting-down")
+            return JSONResponse({"status": "ending", **ending}, 503, {"Retry-After": "5"})
         waiting = supervisor.not_ready()
         models = [status.to_dict() for status in waiting]
         if not waiting:
@@ -41,10 +46,33 @@ def service_routes(services: Services) -> APIRouter:
         }
         return JSONResponse(body, 503, {"Retry-After": str(retry_after_s(waiting))})
 
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def numbers() -> Response:
+        """Return the service's numbers in Prometheus' text form."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def model_routes(services: Services) -> APIRouter:
+    """Return the routes about models."""
+    router = APIRouter()
+    supervisor, created = services.supervisor, int(time.time())
+
     @router.get("/models")
-    def models() -> dict[str, Any]:
+    async def models() -> dict[str, Any]:
         """List every configured model and what it is doing."""
         return {"models": [status.to_dict() for status in supervisor.statuses()]}
+
+    @router.get("/v1/models")
+    async def openai_models() -> dict[str, Any]:
+        """List the models in OpenAI's form."""
+        listed = [
+            {"id": status.id, "object": "model", "created": created,
+             "owned_by": status.repository.partition("/")[0]}
+            for status in supervisor.statuses()
+        ]  # fmt: skip
+        return {"object": "list", "data": listed}
 
     @router.post("/models/{model}/load", status_code=202)
     def load(model: str) -> dict[str, Any]:

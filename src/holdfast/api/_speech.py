@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._uploads import received_upload
+from holdfast.api._waiting import answered
 from holdfast.runtime import UnknownModel
 from holdfast.speech import OptionInvalid, VadOptions
 from holdfast.wiring import Services
@@ -64,9 +64,8 @@ def speech_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
     @router.post("/v1/audio/speech/timestamps", openapi_extra={"requestBody": _FORM})
     async def timestamps(request: Request) -> list[dict[str, int]]:
         """Find where somebody speaks: ``[{"start", "end"}]`` in milliseconds."""
-        # Before anything is received: a model that is not there yet says so at once.
-        with services.supervisor.use(services.voice_activity.model):
-            pass
+        # Before anything is received: a model that will not be there says so at once.
+        services.supervisor.expect(services.voice_activity.model)
         async with received_upload(request, upload_limit_bytes) as upload:
             model = upload.fields.pop("model", services.voice_activity.model)
             if model != services.voice_activity.model:
@@ -76,7 +75,7 @@ def speech_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
                     param="model",
                 )
             options = _options(upload.fields)
-            found = await run_in_threadpool(services.voice_activity.detect, upload.file, options)
+            found = await answered(request, services.voice_activity.submit(upload.file, options))
         return [{"start": segment.start_ms, "end": segment.stop_ms} for segment in found]
 
     return router

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from holdfast.config import ServiceSettings
     from holdfast.provision import Provisioner
 
 __all__ = ["Context", "folder", "render_error", "shown"]
@@ -35,6 +36,7 @@ class Context:
         self,
         settings: Settings,
         env: Mapping[str, str],
+        config: Path | None = None,
         *,
         json: bool = False,
         quiet: bool = False,
@@ -42,11 +44,18 @@ class Context:
     ) -> None:
         self.settings = settings
         self.env = env
+        self._config = config
         self.json = json
         self.quiet = quiet
         self.verbose = verbose
         self.out: TextIO = sys.stdout
         self.err: TextIO = sys.stderr
+
+    def service(self, **overrides: Any) -> ServiceSettings:
+        """Return the settings of the service; ``overrides`` that are not None win."""
+        from holdfast.config import configuration
+
+        return configuration(self.env, file=self._config, **overrides).service
 
     def result(self, text: str) -> None:
         """Print a line of the result."""

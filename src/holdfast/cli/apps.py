@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.checks import worst
 from holdfast.cli._context import Context
+from holdfast.cli._logs import log_service
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 
 if TYPE_CHECKING:
+    from holdfast.config import ServiceSettings
     from holdfast.mirror import RunningHub
     from holdfast.server import RunningServer, ServerSettings
     from holdfast.speech import Segment, VadOptions
@@ -31,9 +33,13 @@ def add_commands(commands: Any) -> None:
     """Add this module's commands to the parser."""
     _add_vad(commands)
 
-    up = commands.add_parser("up", help="serve the starter set: health, readiness, speech")
-    up.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    up.add_argument("--port", type=int, default=8000, help="port to listen on, 0 for any (8000)")
+    up = commands.add_parser("up", help="bring the models and serve them: health, speech")
+    up.add_argument("--profile", metavar="NAME",
+                    help="starter: no download (default); standard: from the Hub; gpu")  # fmt: skip
+    up.add_argument("--host", help="address to listen on (127.0.0.1)")
+    up.add_argument("--port", type=int, help="port to listen on, 0 for any (8000)")
+    up.add_argument("--require-ready", action="store_true",
+                    help="end with an error when a model that is preloaded fails")  # fmt: skip
     up.add_argument("--once", action="store_true",
                     help="answer about the recording that comes along, then end")  # fmt: skip
     up.set_defaults(run=_up)
@@ -80,7 +86,7 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
             why="there is nothing to listen to",
             hint="holdfast vad RECORDING",
         )
-    services = _services(context)
+    services = _services(context, context.service())
     _say_failures_once()
     started = time.monotonic()
     with _started(services):
@@ -116,8 +122,10 @@ def _up(args: argparse.Namespace, context: Context) -> int:
     with _extra("server"):
         from holdfast.server import ServerSettings, serve
 
-    settings = ServerSettings(host=args.host, port=args.port, key=context.settings.api_key)
-    services = _services(context)
+    service = context.service(profile=args.profile, host=args.host, port=args.port)
+    settings = ServerSettings.of(service)
+    log_service(service.log_format, quiet=context.quiet, verbose=context.verbose)
+    services = _services(context, service)
     doctor = threading.Thread(target=_examine, args=(context,), name="holdfast-doctor", daemon=True)
     doctor.start()
     if args.once:
@@ -132,7 +140,9 @@ def _up(args: argparse.Namespace, context: Context) -> int:
         arguments = (services, server, settings, context)
         threading.Thread(target=_announce, args=arguments, daemon=True).start()
 
-    serve(services, settings, started)
+    failed = serve(services, settings, started, require_ready=args.require_ready)
+    if failed is not None:
+        raise failed
     return 0
 
 
@@ -205,13 +215,10 @@ def _serve_hub(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _services(context: Context) -> Services:
-    from holdfast.wiring import provide_starter, starter_services, verify_stored
+def _services(context: Context, service: ServiceSettings) -> Services:
+    from holdfast.wiring import configured_services
 
-    settings, env = context.settings, context.env
-    return starter_services(
-        provide_starter(settings, env, context.reporter), verify_stored(settings, env)
-    )
+    return configured_services(context.settings, service, context.env, context.reporter)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from holdfast._version import __version__
@@ -80,6 +81,8 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
     group = parser.add_argument_group("everywhere")
     group.add_argument("--home", type=folder, metavar="DIR", default=default(None),
                        help="folder that models live in")  # fmt: skip
+    group.add_argument("--config", type=Path, metavar="FILE", default=default(None),
+                       help="settings (HOLDFAST_CONFIG, or ./holdfast.toml)")  # fmt: skip
     group.add_argument("--endpoint", metavar="URL", default=default(None),
                        help="the Hub to talk to (HF_ENDPOINT)")  # fmt: skip
     group.add_argument("--offline", action="store_true", default=default(False),
@@ -93,13 +96,20 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
 
 
 def _context(args: argparse.Namespace, env: Mapping[str, str]) -> Context:
-    settings = Settings.from_env(
-        env,
-        home=args.home,
-        endpoint=args.endpoint or None,
-        offline=True if args.offline else None,
+    overrides = {
+        "home": args.home,
+        "endpoint": args.endpoint or None,
+        "offline": True if args.offline else None,
+    }
+    if args.config or env.get("HOLDFAST_CONFIG") or os.path.exists("holdfast.toml"):  # noqa: PTH110
+        from holdfast.config import configuration
+
+        settings = configuration(env, file=args.config, **overrides).settings
+    else:
+        settings = Settings.from_env(env, **overrides)
+    return Context(
+        settings, env, args.config, json=args.json, quiet=args.quiet, verbose=args.verbose
     )
-    return Context(settings, env, json=args.json, quiet=args.quiet, verbose=args.verbose)
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from holdfast.errors import HubProtocolError, HubUnavailable
 from holdfast.hub._answers import TryAgain, check_range, mismatch_error
+from holdfast.hub._crew import Crew
 from holdfast.hub._http import Answer, Http
 from holdfast.hub._partial import Partial
 from holdfast.hub._protocol import (
@@ -27,8 +28,6 @@ _BACKOFF_S = 0.4
 _BACKOFF_MAX_S = 8.0
 _WAKE_S = 0.1
 _REFUSALS = 4
-_FIRST_CONNECTIONS = 2
-_FAR_S = 0.005  # a hub that takes longer to answer is worth asking several things at once
 _DURABLE_FROM = 1 << 20  # smaller files are flushed together, when the batch is published
 
 
@@ -88,7 +87,6 @@ class Downloader:
         self._endpoint = endpoint
         self._token = token
         self._revision = revision
-        self._connections = connections
         self._patience_s = patience_s
         self._tasks: deque[tuple[Download, int | None]] = deque()
         self._changed = threading.Condition()
@@ -96,7 +94,7 @@ class Downloader:
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._unfinished = 0
-        self._workers = 0
+        self._crew = Crew(connections, self._work, self._more)
         self.trouble = ""  # the last reason for trying something again
 
     def run(self, downloads: list[Download], tick: Callable[[], None]) -> None:
@@ -112,11 +110,11 @@ class Downloader:
         self._unfinished = len(ordered)
         if not ordered:
             self._ended.set()
-        for _ in range(_FIRST_CONNECTIONS):
-            self._widen()
         try:
+            self._crew.start()
             while not self._ended.wait(_WAKE_S):
                 tick()
+                self._crew.look()
         finally:
             self._stop.set()
             with self._changed:
@@ -125,18 +123,8 @@ class Downloader:
             raise self._failure
         tick()
 
-    def _widen(self) -> None:
-        """Add a connection, if there is something for it to do.
-
-        Called by whoever has to wait, for an answer or for the rest of a body. Where nobody has
-        to, as for small files from a hub nearby, more threads only get in each other's way.
-        """
-        with self._changed:
-            if self._workers >= self._connections or not self._tasks:
-                return
-            self._workers += 1
-            name = f"holdfast-download-{self._workers}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+    def _more(self) -> bool:
+        return bool(self._tasks) and not self._stop.is_set()
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
@@ -210,7 +198,9 @@ class Downloader:
                 wait = pause * jitter if again.after_s is None else again.after_s
                 if time.monotonic() + wait - quiet_since > self._patience_s:
                     raise again.error from again
-                if self._stop.wait(wait):
+                with self._crew.waits():
+                    stopped = self._stop.wait(wait)
+                if stopped:
                     raise _Stopped from None
                 pause = min(pause * 2, _BACKOFF_MAX_S)
                 continue
@@ -244,7 +234,8 @@ class Downloader:
                 self._check_length(answer, download)
             else:
                 self._refused(download, answer)
-            self._receive(download, partial, answer, offset, end, index)
+            with self._crew.waits():
+                self._receive(download, partial, answer, offset, end, index)
         finally:
             answer.close()
 
@@ -254,10 +245,8 @@ class Downloader:
         )
         address = download._address or source
         token = self._token if same_origin(address, self._endpoint) else None
-        asked = time.monotonic()
-        answer = self._http.get(address, headers, token=token)
-        if time.monotonic() - asked > _FAR_S:
-            self._widen()
+        with self._crew.waits():
+            answer = self._http.get(address, headers, token=token)
         if answer.status in {200, 206} and answer.url != source:
             download._address = answer.url
         elif address != source and answer.status in {400, 401, 403, 404, 410}:
@@ -337,7 +326,7 @@ class Downloader:
                 offset += len(kept)
                 download.fetched += len(kept)
                 if offset < end:
-                    self._widen()
+                    self._crew.widen()
         except HubUnavailable as error:
             raise TryAgain(error) from error
         if offset < end:

@@ -92,6 +92,11 @@ class LockTrial:
         denied["lock"] = why or "taken without an error, but it keeps nobody out"
         return "silent" if code == _LET_IN else "refused"
 
+    def abandon(self) -> None:
+        """End the trial; nobody wants to know its outcome any more."""
+        if self._process is not None:
+            _end(self._process)
+
     @staticmethod
     def _wait(process: subprocess.Popen[bytes]) -> tuple[int, str]:
         from subprocess import TimeoutExpired

@@ -14,7 +14,6 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from holdfast.places._atomic import (
@@ -62,7 +61,7 @@ class Probe(NamedTuple):
     folder: Path
     refusal: str = ""
     links: tuple[Strategy, ...] = ()
-    denied: Mapping[str, str] = MappingProxyType({})
+    denied: Mapping[str, str] = {}
     lock: Literal["proven", "silent", "refused", "untried"] = "refused"
     replaces: bool = True
     chmod: bool = True
@@ -191,6 +190,14 @@ class _Findings:
         first = self.work / "first"
         self._write(first)
         lock = LockTrial(self.work / "lock", self.modes) if try_lock else None
+        try:
+            return self._run(folder, first, lock)
+        except BaseException:
+            if lock is not None:
+                lock.abandon()
+            raise
+
+    def _run(self, folder: Path, first: Path, lock: LockTrial | None) -> Probe:
         replaces = self._replaces(first)
         trials: dict[Strategy, Callable[[Path], None]] = {
             "symlink": self._symlink,

@@ -38,14 +38,14 @@ class PlannedFile(NamedTuple):
         source: ``here`` (nothing to do), ``network``, or where the bytes lie already.
         origin: the file they will be taken from; None for the network, and for content that
             another file of this plan brings.
-        strategy: how the file will appear in its place.
+        strategy: how the file will appear in its place; ``present`` where it does already.
         resumed: bytes that an interrupted download left, still to be checked.
     """
 
     entry: FileEntry
     source: Source
     origin: Path | None
-    strategy: Strategy
+    strategy: Strategy | Literal["present"]
     resumed: int = 0
 
 
@@ -82,10 +82,10 @@ class Plan(NamedTuple):
         return all(file.source == "here" for file in self.files)
 
     @property
-    def strategy(self) -> Strategy:
-        """How most of the files appear."""
-        counts = Counter(file.strategy for file in self.files)
-        return counts.most_common(1)[0][0]
+    def strategy(self) -> str:
+        """How most of the files that are to be placed appear; ``present`` when none are."""
+        counts = Counter(file.strategy for file in self.files if file.source != "here")
+        return counts.most_common(1)[0][0] if counts else "present"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-ready data."""
@@ -177,13 +177,15 @@ def make_plan(
             fetched += entry.size - resumed
             space += _blocks(entry.size) - resumed
             continue
+        if where.source == "here":
+            files.append(PlannedFile(entry, "here", where.path, "present"))
+            reused += entry.size
+            continue
         offered = ways(where.source)
-        # Of the ways, only these two reach another disk.
-        far = next((way for way in offered if way in {"symlink", "copy"}), offered[0])
-        strategy = offered[0] if where.near else far
+        strategy = offered[0] if where.near else _reaching_far(offered)
         files.append(PlannedFile(entry, where.source, where.path, strategy))
         reused += entry.size
-        if strategy == "copy" and where.source != "here":
+        if strategy == "copy":
             space += _blocks(entry.size)
     made = [file for file in files if file.source != "here"]
     folders = {file.entry.path.rpartition("/")[0] for file in made}
@@ -192,6 +194,11 @@ def make_plan(
         space + _RECORDS_BYTES if made else 0,
         2 * len(made) + len(folders) + 12 if made else 0, tuple(problems),
     )  # fmt: skip
+
+
+def _reaching_far(ways: tuple[Strategy, ...]) -> Strategy:
+    # Of the ways, only these two reach another disk.
+    return next((way for way in ways if way in {"symlink", "copy"}), ways[0])
 
 
 def _blocks(size: int) -> int:

@@ -1,26 +1,50 @@
-"""Models in memory: what state each is in, and the work that brings it to ``ready``.
+"""Models in memory: what state each is in, the work that brings it to ``ready``, and its requests.
 
 The runtime is handed folders and never learns how they arrived.
 """
 
-from holdfast.runtime._hardware import Machine, Needs, process_memory_mb, this_machine
-from holdfast.runtime._spec import (
-    Engine,
+from holdfast.runtime._budget import Budget
+from holdfast.runtime._errors import (
+    CalledOff,
+    DeadlineExceeded,
+    EngineAnswerInvalid,
+    EngineFailed,
+    EngineHung,
+    HardwareMissing,
+    MemoryBudgetExceeded,
+    ModelBusy,
     ModelFailed,
     ModelInUse,
     ModelNotReady,
-    ModelSpec,
-    Provided,
+    ShuttingDown,
     UnknownModel,
+    WorkerDied,
 )
+from holdfast.runtime._hardware import Gpu, Machine, Needs, process_memory_mb, this_machine
+from holdfast.runtime._jobs import Batch, Job, Limits, check_wanted
+from holdfast.runtime._slot import Backoff, retry_after_s
+from holdfast.runtime._spec import Engine, ModelSpec, Provided
 from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
-from holdfast.runtime._supervisor import Backoff, Supervisor, retry_after_s
+from holdfast.runtime._supervisor import Supervisor
 
 __all__ = [
     "Backoff",
+    "Batch",
+    "Budget",
+    "CalledOff",
+    "DeadlineExceeded",
     "Engine",
+    "EngineAnswerInvalid",
+    "EngineFailed",
+    "EngineHung",
     "ErrorInfo",
+    "Gpu",
+    "HardwareMissing",
+    "Job",
+    "Limits",
     "Machine",
+    "MemoryBudgetExceeded",
+    "ModelBusy",
     "ModelFailed",
     "ModelInUse",
     "ModelNotReady",
@@ -29,9 +53,12 @@ __all__ = [
     "ModelStatus",
     "Needs",
     "Provided",
+    "ShuttingDown",
     "Supervisor",
     "Transfer",
     "UnknownModel",
+    "WorkerDied",
+    "check_wanted",
     "process_memory_mb",
     "retry_after_s",
     "this_machine",

@@ -1,4 +1,4 @@
-"""What a configured model is, and what can be wrong with asking for it."""
+"""What a configured model is."""
 
 from __future__ import annotations
 
@@ -7,51 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from holdfast.errors import HoldfastError
 from holdfast.events import Reporter
 from holdfast.runtime._hardware import Needs
+from holdfast.runtime._jobs import Limits
 
-__all__ = [
-    "Engine",
-    "ModelFailed",
-    "ModelInUse",
-    "ModelNotReady",
-    "ModelSpec",
-    "Provided",
-    "UnknownModel",
-]
-
-
-class ModelNotReady(HoldfastError):
-    """A model that cannot answer yet. ``facts["retry_after_s"]`` says when to ask again."""
-
-    code = "model-not-ready"
-    exit_code = 10
-    http_status = 503
-
-
-class ModelFailed(HoldfastError):
-    """A model whose code raised something unforeseen."""
-
-    code = "model-failed"
-    exit_code = 10
-    http_status = 503
-
-
-class ModelInUse(HoldfastError):
-    """A model that cannot be unloaded because it is answering."""
-
-    code = "model-in-use"
-    exit_code = 10
-    http_status = 409
-
-
-class UnknownModel(HoldfastError):
-    """A name that is no configured model's."""
-
-    code = "unknown-model"
-    exit_code = 2
-    http_status = 404
+__all__ = ["Engine", "ModelSpec", "Provided"]
 
 
 class Engine(Protocol):
@@ -71,16 +31,26 @@ class Provided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """A configured model: what it is and how it comes about.
+    """A configured model: what it is, how it comes about, and how much it takes on.
 
     Attributes:
         id: its name here.
         task: what it does, such as ``voice-activity-detection``.
         provide: brings it to disk and returns where it is; reports how far it has come.
-        load: makes an engine of the folder on a device.
+        load: makes an engine of the folder on a device (``cpu`` or ``cuda:N``).
         verify: checks the folder's files against their digests; raises when one is wrong.
         convert: makes the form that ``load`` wants, and returns its folder.
-        preload: whether it is loaded at start and counts for readiness.
+        preload: whether it is loaded at start and counts for readiness; else at its first request.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        devices: of ``cpu`` and ``cuda``, what its engine runs on.
+        isolate: whether it runs in a process of its own; ``load`` and all work must then be
+            functions of some module.
+        threads: how many requests it answers at a time; one where it is isolated.
+        queue_limit: how many requests may wait for it.
+        max_batch: how many requests of a kind one call of the engine takes.
+        batch_wait_s: how long a first request waits for others to join it.
+        limits: how long a request may wait, and run.
+        idle_unload_s: unloaded after so many seconds without a request; None for never.
     """
 
     id: str
@@ -92,6 +62,14 @@ class ModelSpec:
     load: Callable[[Path, str], Engine]
     verify: Callable[[Provided, Reporter], None] | None = None
     convert: Callable[[Path], Path] | None = None
-    device: str = "cpu"
-    needs: Needs = field(default_factory=Needs)
     preload: bool = True
+    device: str = "auto"
+    devices: tuple[str, ...] = ("cpu",)
+    needs: Needs = field(default_factory=Needs)
+    isolate: bool = False
+    threads: int = 1
+    queue_limit: int = 64
+    max_batch: int = 1
+    batch_wait_s: float = 0.005
+    limits: Limits = field(default_factory=Limits)
+    idle_unload_s: float | None = None

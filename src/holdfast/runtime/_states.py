@@ -20,7 +20,8 @@ class ModelState(StrEnum):
     """What a model is doing.
 
     ``absent``: nothing was done yet. ``idle``: it was ready and has been unloaded. ``failed``: the
-    last attempt ended with an error; another follows unless the error cannot pass by itself.
+    last attempt, or the engine, ended with an error; another attempt follows unless the error
+    cannot pass by itself.
     """
 
     ABSENT = "absent"
@@ -44,7 +45,7 @@ _NEXT: Mapping[ModelState, frozenset[ModelState]] = {
         )
         for index, step in enumerate(_WORK)
     },
-    ModelState.READY: frozenset({ModelState.IDLE}),
+    ModelState.READY: frozenset({ModelState.IDLE, ModelState.FAILED}),
     ModelState.IDLE: frozenset({ModelState.FETCHING}),
     ModelState.FAILED: frozenset({ModelState.FETCHING, ModelState.IDLE}),
 }
@@ -116,6 +117,9 @@ class ModelStatus:
         error: why the last attempt failed; kept while another is made.
         next_try_s: seconds until the next attempt, for a failed model that is tried again.
         needs: what the hardware must have, and whether it has.
+        isolated: it runs in a process of its own.
+        waiting: requests in its queue.
+        running: requests that it is answering.
     """
 
     id: str
@@ -131,6 +135,9 @@ class ModelStatus:
     error: ErrorInfo | None = None
     next_try_s: float | None = None
     needs: Mapping[str, Any]
+    isolated: bool = False
+    waiting: int = 0
+    running: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -146,5 +153,8 @@ class ModelStatus:
             "memory_mb": self.memory_mb,
             "load_s": self.load_s,
             "error": self.error.to_dict() if self.error else None,
+            "next_try_s": None if self.next_try_s is None else round(self.next_try_s, 1),
             "hardware": dict(self.needs),
+            "isolated": self.isolated,
+            "requests": {"waiting": self.waiting, "running": self.running},
         }

@@ -1,139 +1,158 @@
-"""Keeps every model provided and loaded, and says what each is doing."""
+"""Keeps every model provided and loaded, takes requests for them, and says what each is doing."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import math
-import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
 
-from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
-from holdfast.events import Event, Notice
-from holdfast.runtime._hardware import process_memory_mb, this_machine
-from holdfast.runtime._spec import (
-    Engine,
-    ModelFailed,
-    ModelInUse,
-    ModelNotReady,
-    ModelSpec,
-    UnknownModel,
-)
-from holdfast.runtime._states import (
-    ErrorInfo,
-    ModelState,
-    ModelStatus,
-    Transfer,
-    check_move,
-    transfer_of,
-)
+from holdfast.errors import ConfigInvalid, HoldfastError
+from holdfast.runtime._budget import Budget, Held, room_for
+from holdfast.runtime._desk import Desk, Host
+from holdfast.runtime._errors import ModelBusy, ModelFailed, ModelInUse, ShuttingDown, UnknownModel
+from holdfast.runtime._hardware import Machine, check_device, this_machine
+from holdfast.runtime._jobs import Batch, Job, Work
+from holdfast.runtime._keeper import Keeper, close_host
+from holdfast.runtime._slot import Backoff, Slot, not_ready_error
+from holdfast.runtime._spec import ModelSpec
+from holdfast.runtime._states import ModelState, ModelStatus
 
-__all__ = ["Backoff", "Supervisor", "retry_after_s"]
+__all__ = ["Supervisor"]
 
-_log = logging.getLogger(__name__)
+T = TypeVar("T")
 _JOIN_S = 5.0
-_SOON_S = 1.0
-# No later attempt can end otherwise while the process lives.
-_FINAL = (ConfigInvalid, MissingExtra)
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Seconds between attempts: doubling from ``first_s`` to ``most_s``, a quarter of it chance."""
-
-    first_s: float = 1.0
-    most_s: float = 60.0
-
-    def after(self, failures: int, chance: float = 0.5) -> float:
-        """Return the pause after so many failures; ``chance`` is between 0 and 1."""
-        pause = min(self.first_s * 2.0 ** (min(failures, 32) - 1), self.most_s)
-        return pause * (0.875 + 0.25 * chance)
-
-
-class _CalledOff(BaseException):
-    """The work is no longer wanted. Not an Exception: nothing on the way may take it for one."""
-
-
-class _Slot:
-    """What is known of one model. Changed only with the supervisor's lock held."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-        self.state = ModelState.ABSENT
-        self.wanted = spec.preload
-        self.revision = spec.revision
-        self.engine: Engine | None = None
-        self.users = 0
-        self.transfer: Transfer | None = None
-        self.error: ErrorInfo | None = None
-        self.failure: Exception | None = None
-        self.failures = 0
-        self.next_try = 0.0  # by the monotonic clock; infinity: not by itself
-        self.memory_mb: float | None = None
-        self.load_s: float | None = None
 
 
 class Supervisor:
     """Owns the configured models, from `start` to `close`.
 
-    Each model has one thread, which provides and loads it, and after a failure tries again with
-    growing pauses. Every method may be called from any thread.
+    Each model has a thread that provides, loads and watches it, and after a failure tries again
+    with growing pauses; and, while it is loaded, threads that answer. Every method may be called
+    from any thread.
+
+    Args:
+        specs: the models.
+        backoff: pauses between attempts.
+        budget: how much memory they may take together.
+
+    Raises:
+        ConfigInvalid: two models have one id, or a device is none.
     """
 
-    def __init__(self, specs: Sequence[ModelSpec], *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        *,
+        backoff: Backoff | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._budget = budget or Budget()
         self._backoff = backoff or Backoff()
-        self._machine = this_machine()
         self._changed = threading.Condition()
-        self._slots = {spec.id: _Slot(spec) for spec in specs}
+        self._loading = threading.Lock()  # room is made for one at a time
+        self._closed = threading.Event()
+        self._refusing = False
         self._threads: list[threading.Thread] = []
-        self._closed = False
-        if len(self._slots) != len(specs):
+        self._slots: dict[str, Slot] = {}
+        self._keepers: dict[str, Keeper] = {}
+        for spec in specs:
+            self._add(spec)
+
+    def _add(self, spec: ModelSpec) -> None:
+        if spec.id in self._slots:
             raise ConfigInvalid(
-                "two models have the same id",
-                why=", ".join(spec.id for spec in specs),
-                hint="rename one of them",
+                "two models have the same id", why=spec.id, hint="rename one of them"
             )
+        check_device(spec.device)
+
+        def lost(host: Host, error: HoldfastError) -> None:
+            self._keepers[spec.id].lost(host, error)
+
+        desk = Desk(
+            spec.id,
+            limit=spec.queue_limit,
+            threads=1 if spec.isolate else spec.threads,
+            max_batch=spec.max_batch,
+            batch_wait_s=spec.batch_wait_s,
+            on_lost=lost,
+        )
+        slot = self._slots[spec.id] = Slot(spec, desk, spec.device)
+        self._keepers[spec.id] = Keeper(
+            slot, self._changed, self._closed, lambda: self.machine, self._backoff, self._make_room
+        )
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What this machine has; looked at when first asked for."""
+        return this_machine()
 
     def start(self) -> None:
         """Begin to provide and load what is preloaded, in the background."""
-        for slot in self._slots.values():
-            name = f"holdfast-model-{slot.spec.id}"
-            thread = threading.Thread(target=self._keep, args=(slot,), name=name, daemon=True)
+        for name, keeper in self._keepers.items():
+            thread = threading.Thread(target=keeper.run, name=f"holdfast-model-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def refuse(self) -> None:
+        """Take no more requests; those that are here are answered."""
+        self._refusing = True
+
+    @property
+    def refusing(self) -> bool:
+        """Whether no more requests are taken."""
+        return self._refusing
+
+    def drain(self, timeout_s: float) -> bool:
+        """Take no more requests and wait for those that are here; return whether all ended."""
+        self.refuse()
+        deadline = time.monotonic() + timeout_s
+        while any(any(slot.desk.counts()) for slot in self._slots.values()):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
     def close(self) -> None:
         """End the background work and close the engines, the last loaded first.
 
-        Work that does not report within seconds is left behind: its thread ends with the process.
+        Requests that are still here end with an error. Work that does not report within seconds
+        is left behind: its thread ends with the process.
         """
+        self.refuse()
         with self._changed:
-            self._closed = True
+            self._closed.set()
             self._changed.notify_all()
+        ending = shutting_down()
         deadline = time.monotonic() + _JOIN_S
+        for slot in self._slots.values():
+            slot.desk.refuse_waiting(ending)
+            slot.desk.call_off_running()
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
         for slot in reversed(self._slots.values()):
             with self._changed:
-                engine, slot.engine = slot.engine, None
-            _close(slot.spec.id, engine)
+                host, slot.host = slot.host, None
+            slot.desk.shut()
+            if not slot.desk.await_quiet(max(deadline - time.monotonic(), 0)) and host is not None:
+                host.kill()
+            slot.desk.refuse_waiting(ending)
+            close_host(slot.spec.id, host)
 
     def statuses(self) -> list[ModelStatus]:
         """Return what every model is doing, in the order of the configuration."""
         with self._changed:
-            return [self._status(slot) for slot in self._slots.values()]
+            return [slot.status(self.machine) for slot in self._slots.values()]
 
     def not_ready(self) -> list[ModelStatus]:
-        """Return the preloaded models that are not ready; none of them: the service is ready."""
+        """Return the preloaded models that are not ready; none of them: the service is ready.
+
+        One that rests because nobody asked for anything counts as ready.
+        """
         with self._changed:
             return [
-                self._status(slot)
-                for slot in self._slots.values()
-                if slot.spec.preload and slot.state is not ModelState.READY
+                slot.status(self.machine) for slot in self._slots.values() if not _is_ready(slot)
             ]
 
     def failure(self) -> HoldfastError | None:
@@ -158,34 +177,52 @@ class Supervisor:
         """Wait until every preloaded model is ready; return whether that came true in time."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: all(
-                    slot.state is ModelState.READY
-                    for slot in self._slots.values()
-                    if slot.spec.preload
-                ),
-                timeout_s,
+                lambda: all(_is_ready(slot) for slot in self._slots.values()), timeout_s
             )
 
-    @contextlib.contextmanager
-    def use(self, model: str) -> Iterator[Any]:
-        """Give the engine of ``model``; it stays loaded while the block runs.
+    def submit(self, model: str, work: Work[T] | Batch, *args: Any) -> Job[T]:
+        """Hand ``work`` to a model: it is called with the engine and ``args``, on its threads.
+
+        A model that is on its way is waited for, one that rests is loaded.
 
         Raises:
             UnknownModel: there is no such model.
-            ModelNotReady: it is not loaded; the error says what it is doing.
+            ModelNotReady: it has failed, or was unloaded by a person.
+            ModelBusy: too many requests wait for it.
+            ShuttingDown: the service is ending.
         """
+        slot = self._expected(model)
+        job: Job[T] = Job(work, args, slot.spec.limits, self._too_late(slot))
+        slot.desk.put(job)
+        return job
+
+    def expect(self, model: str) -> None:
+        """Say now if `submit` would be refused, and load the model if it rests.
+
+        Raises:
+            HoldfastError: as `submit`.
+        """
+        self._expected(model)
+
+    def _expected(self, model: str) -> Slot:
         with self._changed:
             slot = self._slot(model)
-            if slot.engine is None:
-                raise _not_ready(self._status(slot))
-            slot.users += 1
-            engine = slot.engine
-        try:
-            yield engine
-        finally:
-            with self._changed:
-                slot.users -= 1
+            if self._refusing:
+                raise shutting_down()
+            if slot.resting and not slot.wanted:
+                slot.wanted, slot.next_try = True, 0.0
                 self._changed.notify_all()
+            if not slot.wanted or slot.state is ModelState.FAILED:
+                raise not_ready_error(slot.status(self.machine))
+            return slot
+
+    def ask(self, model: str, work: Work[T] | Batch, *args: Any) -> T:
+        """Return what ``work`` returns, once the model has done it.
+
+        Raises:
+            HoldfastError: as `submit`, or what the work raised.
+        """
+        return self.submit(model, work, *args).result()
 
     def load(self, model: str) -> ModelStatus:
         """Have ``model`` loaded, in the background, without waiting for a pause to end.
@@ -198,33 +235,34 @@ class Supervisor:
             slot.wanted = True
             slot.next_try = 0.0
             self._changed.notify_all()
-            return self._status(slot)
+            return slot.status(self.machine)
 
     def unload(self, model: str) -> ModelStatus:
-        """Take ``model`` out of memory. While it is in use nothing changes.
+        """Take ``model`` out of memory, until `load`. While it is in use nothing changes.
 
         Raises:
             UnknownModel: there is no such model.
-            ModelInUse: it is answering.
+            ModelInUse: it is answering, or is about to.
         """
         with self._changed:
             slot = self._slot(model)
-            if slot.users:
+            counts = slot.desk.counts()
+            if any(counts):
                 raise ModelInUse(
                     f"{model} cannot be unloaded",
-                    why=f"it is answering {slot.users} request(s)",
+                    why=f"it is answering {counts.running} request(s), and {counts.waiting} wait",
                     hint="try again when they are done",
                 )
-            slot.wanted = False
-            engine, slot.engine = slot.engine, None
+            host = None
             if slot.state in {ModelState.READY, ModelState.FAILED}:
-                self._move(slot, ModelState.IDLE)
-                slot.memory_mb = None
-            status = self._status(slot)
-        _close(model, engine)
+                host = slot.rest()
+            slot.wanted, slot.resting = False, False
+            self._changed.notify_all()
+            status = slot.status(self.machine)
+        close_host(model, host)
         return status
 
-    def _slot(self, model: str) -> _Slot:
+    def _slot(self, model: str) -> Slot:
         try:
             return self._slots[model]
         except KeyError:
@@ -234,142 +272,45 @@ class Supervisor:
                 hint="see /models",
             ) from None
 
-    def _status(self, slot: _Slot) -> ModelStatus:
-        spec = slot.spec
-        waiting = slot.state is ModelState.FAILED and math.isfinite(slot.next_try)
-        left = max(slot.next_try - time.monotonic(), 0.0) if waiting else None
-        return ModelStatus(
-            id=spec.id,
-            task=spec.task,
-            repository=spec.repository,
-            revision=slot.revision,
-            licence=spec.licence,
-            state=slot.state,
-            device=spec.device,
-            progress=slot.transfer if slot.state is ModelState.FETCHING else None,
-            memory_mb=slot.memory_mb,
-            load_s=slot.load_s,
-            error=slot.error,
-            next_try_s=left,
-            needs=spec.needs.on(self._machine),
-        )
-
-    def _keep(self, slot: _Slot) -> None:
-        """Work on one model until the supervisor closes."""
-        while True:
+    def _too_late(self, slot: Slot) -> Callable[[], HoldfastError]:
+        def error() -> HoldfastError:
             with self._changed:
-                while not self._closed and (pause := _pause_before(slot)) != 0:
-                    self._changed.wait(pause)
-                if self._closed:
-                    return
-                self._move(slot, ModelState.FETCHING)
-                slot.transfer = None
-            try:
-                self._bring_up(slot)
-            except _CalledOff:
-                with self._changed:
-                    self._move(slot, ModelState.IDLE)
-            except Exception as error:  # noqa: BLE001 - it is the model's failure, not the service's
-                self._failed(slot, error)
+                status = slot.status(self.machine)
+            if status.state is not ModelState.READY:
+                return not_ready_error(status)
+            return ModelBusy(
+                f"{slot.spec.id} had no time for this request",
+                why=f"it waited {slot.spec.limits.wait_s:g} s behind others",
+                hint="try again after the time in Retry-After",
+                retry_after_s=5,
+            )
 
-    def _bring_up(self, slot: _Slot) -> None:
-        spec = slot.spec
+        return error
 
-        def report(event: Event) -> None:
-            with self._changed:
-                self._check_wanted(slot)
-                slot.transfer = transfer_of(event, slot.transfer)
-            if isinstance(event, Notice):
-                level = logging.WARNING if event.level == "warning" else logging.INFO
-                _log.log(level, "%s: %s", spec.id, event.message)
-
-        provided = spec.provide(report)
-        with self._changed:
-            slot.revision = provided.revision
-        if spec.verify is not None:
-            self._step(slot, ModelState.VERIFYING)
-            spec.verify(provided, report)
-        folder = provided.folder
-        if spec.convert is not None:
-            self._step(slot, ModelState.CONVERTING)
-            folder = spec.convert(folder)
-        self._step(slot, ModelState.LOADING)
-        started, before = time.monotonic(), process_memory_mb()
-        engine = spec.load(folder, spec.device)
-        seconds, after = time.monotonic() - started, process_memory_mb()
-        with self._changed:
-            kept = slot.wanted and not self._closed
-            if kept:
-                slot.engine = engine
-                slot.load_s = round(seconds, 3)
-                if before is not None and after is not None:
-                    slot.memory_mb = round(max(after - before, 0.0), 1)
-                slot.error, slot.failure, slot.failures = None, None, 0
-            self._move(slot, ModelState.READY if kept else ModelState.IDLE)
-        if kept:
-            _log.info("%s is ready: loaded from %s in %.2f s", spec.id, folder, seconds)
-        else:
-            _close(spec.id, engine)
-
-    def _step(self, slot: _Slot, state: ModelState) -> None:
-        with self._changed:
-            self._check_wanted(slot)
-            self._move(slot, state)
-
-    def _check_wanted(self, slot: _Slot) -> None:
-        if self._closed or not slot.wanted:
-            raise _CalledOff
-
-    def _move(self, slot: _Slot, state: ModelState) -> None:
-        slot.state = check_move(slot.state, state)
-        self._changed.notify_all()
-
-    def _failed(self, slot: _Slot, error: Exception) -> None:
-        with self._changed:
-            slot.failures += 1
-            retry = not isinstance(error, _FINAL)
-            slot.error, slot.failure = ErrorInfo.of(error, retry=retry), error
-            pause = self._backoff.after(slot.failures, random.random())  # noqa: S311 - a pause
-            slot.next_try = time.monotonic() + pause if retry else math.inf
-            self._move(slot, ModelState.FAILED)
-        ours = isinstance(error, HoldfastError)
-        then = f"trying again in {pause:.0f} s" if retry else "not tried again"
-        _log.warning("%s failed (%s): %s", slot.spec.id, then, error, exc_info=not ours)
+    def _make_room(self, slot: Slot) -> None:
+        with self._loading, self._changed:
+            held = [
+                Held(other.spec.id, other.expected_mb, other.desk.last_used,
+                     other.state is not ModelState.READY or any(other.desk.counts()))
+                for other in self._slots.values()
+                if other is not slot and other.granted
+            ]  # fmt: skip
+            victims = room_for(slot.spec.id, slot.expected_mb, held, self._budget)
+            slot.granted = True
+            hosts = [(name, self._slots[name].rest()) for name in victims]
+            self._changed.notify_all()
+        for name, host in hosts:
+            close_host(name, host)
 
 
-def _pause_before(slot: _Slot) -> float | None:
-    """Return the seconds until there is something to do, None for until something changes."""
-    if not slot.wanted or slot.state is ModelState.READY or math.isinf(slot.next_try):
-        return None
-    return max(slot.next_try - time.monotonic(), 0.0)
+def shutting_down() -> ShuttingDown:
+    """Return what to say to new work while the service ends."""
+    return ShuttingDown(
+        "the service is ending", why="it was told to", hint="try again in a moment",
+        retry_after_s=5,
+    )  # fmt: skip
 
 
-def _close(model: str, engine: Engine | None) -> None:
-    if engine is None:
-        return
-    try:
-        engine.close()
-    except Exception:  # noqa: BLE001 - one that cannot be closed must not keep the others open
-        _log.exception("%s could not be closed", model)
-
-
-def _not_ready(status: ModelStatus) -> ModelNotReady:
-    reason = f"it is {status.state}"
-    if status.error is not None:
-        reason += f"; the last attempt failed: {status.error.message}"
-    return ModelNotReady(
-        f"{status.id} cannot answer yet",
-        why=reason,
-        hint="see /models",
-        retry_after_s=retry_after_s([status]),
-    )
-
-
-def retry_after_s(statuses: Sequence[ModelStatus]) -> int:
-    """Return the whole seconds after which asking again makes sense."""
-    waits = [_SOON_S]
-    for status in statuses:
-        waits.append(status.next_try_s or 0.0)
-        if status.progress is not None:
-            waits.append(status.progress.seconds_left or 0.0)
-    return min(math.ceil(max(waits)), 60)
+def _is_ready(slot: Slot) -> bool:
+    resting = slot.resting and slot.state is ModelState.IDLE
+    return not slot.spec.preload or slot.state is ModelState.READY or resting

@@ -7,7 +7,15 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from holdfast._version import __version__
-from holdfast.api import RequireKey, install_error_handlers, service_routes, speech_routes
+from holdfast.api import (
+    Metrics,
+    Observe,
+    RequireKey,
+    install_error_handlers,
+    model_routes,
+    service_routes,
+    speech_routes,
+)
 from holdfast.server._settings import ServerSettings
 from holdfast.wiring import Services
 
@@ -41,6 +49,9 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     install_error_handlers(app)
     if settings.key is not None:
         app.add_middleware(RequireKey, key=str(settings.key))
-    app.include_router(service_routes(services))
+    metrics = Metrics(services.supervisor)
+    app.add_middleware(Observe, metrics=metrics)  # the outermost: it sees refusals too
+    app.include_router(service_routes(services, metrics))
+    app.include_router(model_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
     return app

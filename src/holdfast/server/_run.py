@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from holdfast.errors import ConfigInvalid
+from holdfast.errors import ConfigInvalid, HoldfastError
 from holdfast.server._app import create_app
 from holdfast.server._settings import ServerSettings
 
@@ -45,7 +45,7 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve from a thread of this process while the block runs.
 
-    Requests that are being answered at the block's end have ten seconds.
+    Requests that are being answered at the block's end have the settings' ``shutdown_s``.
 
     Raises:
         ConfigInvalid: the address cannot be listened on.
@@ -78,6 +78,8 @@ def running_server(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         yield RunningServer(f"http://{host}:{listener.getsockname()[1]}")
     finally:
+        # The port goes on answering, with 503 to new work, until what was begun is done.
+        services.supervisor.drain(settings.shutdown_s)
         server.should_exit = True
         thread.join(_STOP_WITHIN_S + _START_WITHIN_S)
         listener.close()
@@ -87,15 +89,19 @@ def serve(
     services: Services,
     settings: ServerSettings,
     on_start: Callable[[RunningServer], None] | None = None,
-) -> None:
+    *,
+    require_ready: bool = False,
+) -> HoldfastError | None:
     """Serve until the process is told to end (SIGINT, SIGTERM). For a program's main thread.
 
-    ``on_start`` is called once the port answers, which is before the models are ready.
+    ``on_start`` is called once the port answers, which is before the models are ready. With
+    ``require_ready`` the first failure to bring a preloaded model up ends it, and is returned.
 
     Raises:
         ConfigInvalid: the address cannot be listened on.
     """
     ended = threading.Event()
+    failed: HoldfastError | None = None
     before = {
         number: signal.signal(number, lambda *_: ended.set())
         for number in (signal.SIGINT, signal.SIGTERM)
@@ -105,10 +111,14 @@ def serve(
             if on_start is not None:
                 on_start(server)
             while not ended.wait(_SIGNAL_POLL_S):
-                pass
+                failed = services.supervisor.failure() if require_ready else None
+                if failed is not None:
+                    break
+                require_ready = require_ready and not services.supervisor.wait_ready(0)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    return failed
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from holdfast.config import Secret
+from holdfast.config import Secret, ServiceSettings
 from holdfast.errors import ConfigInvalid
 
 __all__ = ["ServerSettings"]
@@ -20,6 +20,7 @@ class ServerSettings:
         port: 0 for any free one.
         key: what clients must show, if anything.
         upload_limit_bytes: the largest request that is taken.
+        shutdown_s: how long requests that are here may go on once the server was told to end.
 
     Raises:
         ConfigInvalid: other machines could reach the server without a key.
@@ -29,6 +30,18 @@ class ServerSettings:
     port: int = 8000
     key: Secret | None = None
     upload_limit_bytes: int = 200_000_000
+    shutdown_s: float = 20.0
+
+    @classmethod
+    def of(cls, service: ServiceSettings) -> ServerSettings:
+        """Return the server's part of the service's settings."""
+        return cls(
+            host=service.host,
+            port=service.port,
+            key=service.api_key,
+            upload_limit_bytes=service.upload_limit_mb * 1_000_000,
+            shutdown_s=service.shutdown_s,
+        )
 
     def __post_init__(self) -> None:
         if self.key is not None and not self.key.strip():

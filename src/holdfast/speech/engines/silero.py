@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["MODEL_FILE", "SileroEngine", "load_silero"]
 
 MODEL_FILE = "silero_vad.onnx"
+# As in the starter set, and as in onnx-community/silero-vad.
+_FILES = (MODEL_FILE, "onnx/model.onnx")
 # Each frame is judged with the end of the one before it in front.
 _CONTEXT_SAMPLES = 64
 _STATE_UNITS = 128
@@ -31,7 +33,7 @@ _FRAMES_AT_ONCE = 512
 
 
 def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
-    """Load ``silero_vad.onnx`` from ``folder``.
+    """Load ``silero_vad.onnx`` or ``onnx/model.onnx`` from ``folder``.
 
     Raises:
         EngineUnusable: there is no such file, it is not this model, or ``device`` is not ``cpu``.
@@ -44,11 +46,11 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
             hint="set its device to 'cpu'",
         )
     runtime = onnxruntime()
-    path = folder / MODEL_FILE
-    if not path.is_file():
+    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if path is None:
         raise EngineUnusable(
             f"{folder} is not a Silero model",
-            why=f"it has no {MODEL_FILE}",
+            why=f"it has none of {', '.join(_FILES)}",
             hint="holdfast repair",
         )
     options = runtime.SessionOptions()

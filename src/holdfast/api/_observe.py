@@ -1,0 +1,133 @@
+"""What is seen of every request: an id, a line in the log, numbers for Prometheus."""
+
+import logging
+import re
+import time
+import uuid
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.api._errors import request_id, unexpected
+from holdfast.runtime import ModelState, Supervisor
+
+__all__ = ["Metrics", "Observe"]
+
+_log = logging.getLogger("holdfast.access")
+_SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class _Models(Collector):
+    """The models' states, read when somebody asks for the metrics."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def collect(self) -> list[Metric]:
+        """Return one family per number."""
+        state = GaugeMetricFamily(
+            "holdfast_model_state", "1 for the state that a model is in", labels=["model", "state"]
+        )
+        waiting = GaugeMetricFamily(
+            "holdfast_model_requests_waiting", "Requests in a model's queue", labels=["model"]
+        )
+        running = GaugeMetricFamily(
+            "holdfast_model_requests_running", "Requests a model is answering", labels=["model"]
+        )
+        memory = GaugeMetricFamily(
+            "holdfast_model_memory_bytes", "What loading a model took", labels=["model"]
+        )
+        for status in self._supervisor.statuses():
+            for name in ModelState:
+                state.add_metric([status.id, str(name)], float(status.state is name))
+            waiting.add_metric([status.id], status.waiting)
+            running.add_metric([status.id], status.running)
+            if status.memory_mb is not None:
+                memory.add_metric([status.id], status.memory_mb * 1e6)
+        return [state, waiting, running, memory]
+
+
+class Metrics:
+    """The numbers of one application."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Models(supervisor))
+        self.requests = Counter(
+            "holdfast_requests", "Requests by route and status", ["method", "route", "status"],
+            registry=self._registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "holdfast_request_seconds", "Seconds from a request's head to its answer's end",
+            ["method", "route"], registry=self._registry, buckets=_BUCKETS_S,
+        )  # fmt: skip
+
+    def text(self) -> bytes:
+        """Return them in Prometheus' text form."""
+        return generate_latest(self._registry)
+
+
+class Observe:
+    """Gives every request an id, logs it when it ends, and counts it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        own = _id_of(scope)
+        status, started = 0, time.monotonic()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = own
+            await send(message)
+
+        token = request_id.set(own)
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            _log.exception("%s %s failed (%s)", scope["method"], scope["path"], own)
+            if status:
+                raise  # the answer has begun: only the connection can be ended
+            await unexpected()(scope, receive, noted)
+        finally:
+            request_id.reset(token)
+            self._note(scope, status, time.monotonic() - started, own)
+
+    def _note(self, scope: Scope, status: int, seconds: float, own: str) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if route != "unmatched" else "ANY"
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
+        facts = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "request_id": own,
+        }
+        _log.info(
+            "%(method)s %(path)s %(status)d in %(ms).1f ms (%(request_id)s)", facts,
+            extra={"facts": facts},
+        )  # fmt: skip
+
+
+def _id_of(scope: Scope) -> str:
+    """Return the id that the client or a proxy gave, if it can stand in a log, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            if _SOUND_ID.fullmatch(given):
+                return str(given)
+    return uuid.uuid4().hex

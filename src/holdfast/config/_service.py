@@ -1,0 +1,178 @@
+"""Settings of the service: where it listens, what it takes on, and how each model is run.
+
+Rules only; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from holdfast.config._reading import Reading, Secret, flag, seconds, secret
+
+__all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
+
+Profile = Literal["starter", "standard", "gpu"]
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise ValueError(f"must be between {least} and {most}")
+        return value
+
+    return parse
+
+
+def _milliseconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 10_000 or math.isnan(value):
+        raise ValueError("must be between 0 and 10000 milliseconds")
+    return value
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+_IDLE = (
+    "Unload a model after so long without a request; the next one loads it again. Never when unset."
+)
+_WAIT = "How long a request waits for its model to load, or for others before it, until 503 or 429."
+_DEADLINE = "How long a model may work on one request, until 504."
+_QUEUE = "How many requests may wait for one model, until 429."
+
+# One per model, in its table [models.ID]; for all of them in [runtime], where it is there too.
+MODEL_READINGS: Mapping[str, Reading] = {
+    "device": Reading(_name, (), "`auto`, `cpu`, `cuda` or `cuda:N`."),
+    "preload": Reading(
+        flag, (), "Load it at start, and count it for readiness; else at its first request."
+    ),
+    "isolate": Reading(
+        flag, (), "Run it in a process of its own, which a crash or hang is kept in."
+    ),
+    "threads": Reading(_whole(1, 64), (), "How many requests it answers at a time."),
+    "queue_limit": Reading(_whole(1, 100_000), (), _QUEUE),
+    "max_batch": Reading(_whole(1, 1024), (), "How many requests one call of the engine may take."),
+    "batch_wait_ms": Reading(
+        _milliseconds, (), "How long a first request waits for others to join it.", "ms"
+    ),
+    "wait_s": Reading(seconds, (), _WAIT, "s"),
+    "deadline_s": Reading(seconds, (), _DEADLINE, "s"),
+    "idle_unload_s": Reading(seconds, (), _IDLE, "s"),
+}
+
+
+class ModelSettings(NamedTuple):
+    """How one model is run; None leaves it as the model's description or ``[runtime]`` says."""
+
+    device: str | None = None
+    preload: bool | None = None
+    isolate: bool | None = None
+    threads: int | None = None
+    queue_limit: int | None = None
+    max_batch: int | None = None
+    batch_wait_ms: float | None = None
+    wait_s: float | None = None
+    deadline_s: float | None = None
+    idle_unload_s: float | None = None
+
+
+# By table of holdfast.toml; "" is what stands above all tables.
+SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
+    "": {
+        "profile": Reading(
+            _one_of("starter", "standard", "gpu"),
+            ("HOLDFAST_PROFILE",),
+            "`starter` needs no download, `standard` has the real models on a processor, `gpu` on "
+            "a GPU.",
+        ),
+    },
+    "server": {
+        "host": Reading(_name, ("HOLDFAST_HOST",), "Address to listen on."),
+        "port": Reading(_whole(0, 65_535), ("HOLDFAST_PORT",), "Port to listen on, 0 for any."),
+        "api_key": Reading(
+            secret,
+            ("HOLDFAST_API_KEY",),
+            "Key that clients of `holdfast up` must send; needed to listen beyond loopback.",
+        ),
+        "upload_limit_mb": Reading(
+            _whole(1, 1_000_000), ("HOLDFAST_UPLOAD_LIMIT_MB",), "The largest request taken.", "MB"
+        ),
+        "shutdown_s": Reading(
+            seconds,
+            ("HOLDFAST_SHUTDOWN_S",),
+            "How long requests that are here may go on after the service was told to end.",
+            "s",
+        ),
+        "log_format": Reading(
+            _one_of("text", "json"), ("HOLDFAST_LOG_FORMAT",), "`text` for people, or `json`."
+        ),
+    },
+    "runtime": {
+        "memory_budget_mb": Reading(
+            _whole(1, 100_000_000),
+            ("HOLDFAST_MEMORY_BUDGET_MB",),
+            "How much memory models may take together. No limit when unset.",
+            "MB",
+        ),
+        "when_full": Reading(
+            _one_of("refuse", "evict"),
+            ("HOLDFAST_WHEN_FULL",),
+            "When a model does not fit any more: `refuse` it, or `evict` the one unused for "
+            "longest.",
+        ),
+        "queue_limit": Reading(_whole(1, 100_000), ("HOLDFAST_QUEUE_LIMIT",), _QUEUE),
+        "wait_s": Reading(seconds, ("HOLDFAST_WAIT_S",), _WAIT, "s"),
+        "deadline_s": Reading(seconds, ("HOLDFAST_DEADLINE_S",), _DEADLINE, "s"),
+        "idle_unload_s": Reading(seconds, ("HOLDFAST_IDLE_UNLOAD_S",), _IDLE, "s"),
+    },
+}
+
+
+class ServiceSettings(NamedTuple):
+    """What the service was told; the tables of ``holdfast.toml`` but ``[hub]``, joined."""
+
+    profile: Profile = "starter"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_key: Secret | None = None
+    upload_limit_mb: int = 200
+    shutdown_s: float = 20.0
+    log_format: Literal["text", "json"] = "text"
+    memory_budget_mb: int | None = None
+    when_full: Literal["refuse", "evict"] = "refuse"
+    queue_limit: int = 64
+    wait_s: float = 10.0
+    deadline_s: float = 300.0
+    idle_unload_s: float | None = None
+    models: Mapping[str, ModelSettings] = MappingProxyType({})
+
+    def of_model(self, model: str, **standard: Any) -> dict[str, Any]:
+        """Return how a model is run: as its own table says, else ``[runtime]``, else ``standard``.
+
+        Settings that say nothing are left out.
+        """
+        own = self.models.get(model, ModelSettings())
+        found = dict(standard)
+        for name in ModelSettings._fields:
+            value = getattr(own, name)
+            if value is None:
+                value = getattr(self, name, None)
+            if value is not None:
+                found[name] = value
+        return found
