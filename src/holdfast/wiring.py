@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import io
 import os
 import shutil
 import tempfile
@@ -88,6 +89,8 @@ class VoiceActivity:
             ModelNotReady: the model has failed, or was unloaded.
             ModelBusy: too many requests wait for it.
         """
+        if not isinstance(source, Path) and self.supervisor.is_isolated(self.model):
+            source = io.BytesIO(source.read())  # an open file does not reach another process
         return self.supervisor.submit(self.model, _find_speech, source, options, raw)
 
     def detect(

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from holdfast.config import Secret, ServiceSettings, Settings
+from holdfast.config import ModelSettings, Secret, ServiceSettings, Settings
 from holdfast.errors import ConfigInvalid, HubUnavailable
 from holdfast.events import Progress, Reporter
 from holdfast.refs import RevisionRef
@@ -339,6 +339,36 @@ def test_unloading_and_loading_over_http(client: urllib3.PoolManager, tmp_path: 
         assert ask(client, f"{running.url}/ready")[0] == 503
         assert ask(client, f"{model}/load", "POST")[0] == 202
         assert services.supervisor.wait_ready(60)
+
+
+def test_a_model_in_a_process_of_its_own_answers_over_http(
+    client: urllib3.PoolManager, tmp_path: Path
+) -> None:
+    env = {"HOLDFAST_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    settings = Settings.from_env(env)
+    apart = ServiceSettings(models={"silero-vad": ModelSettings(isolate=True)})
+    services = services_of(
+        provide_starter(settings, env), verify_stored(settings, env), service=apart
+    )
+    with running_server(services, ServerSettings(port=0)) as running:
+        answer = post(client, running.url, sample_recording().read_bytes())
+        model = ask(client, f"{running.url}/models")[1]["models"][0]
+    assert [(part["start"], part["end"]) for part in answer[1]] == [FIRST, SECOND]
+    assert model["isolated"]
+
+
+def test_numbers_and_ids_of_requests(server: str, client: urllib3.PoolManager) -> None:
+    given = client.request("GET", f"{server}/health", headers={"X-Request-Id": "mine-1"})
+    assert given.headers["x-request-id"] == "mine-1"
+    refused = client.request("GET", f"{server}/nothing", headers={"X-Request-Id": "a b\u00e4"})
+    assert refused.json()["error"]["request_id"] == refused.headers["x-request-id"]
+    assert refused.headers["x-request-id"] not in {"", "mine-1", "a b\u00e4"}
+    text = client.request("GET", f"{server}/metrics").data.decode()
+    assert 'holdfast_requests_total{method="GET",route="/health",status="200"}' in text
+    assert 'holdfast_requests_total{method="ANY",route="unmatched",status="404"}' in text
+    assert 'holdfast_model_state{model="silero-vad",state="ready"} 1.0' in text
+    listed = ask(client, f"{server}/v1/models")[1]
+    assert [(m["id"], m["object"]) for m in listed["data"]] == [("silero-vad", "model")]
 
 
 def test_a_flipped_bit_in_the_home_is_found_before_loading(

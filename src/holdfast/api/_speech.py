@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._uploads import received_upload
 from holdfast.api._waiting import answered
@@ -75,7 +76,8 @@ def speech_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
                     param="model",
                 )
             options = _options(upload.fields)
-            found = await answered(request, services.voice_activity.submit(upload.file, options))
+            submit = services.voice_activity.submit
+            found = await answered(request, await run_in_threadpool(submit, upload.file, options))
         return [{"start": segment.start_ms, "end": segment.stop_ms} for segment in found]
 
     return router

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 from holdfast.errors import HoldfastError
 from holdfast.runtime._errors import (
     CalledOff,
-    DeadlineExceeded,
     EngineAnswerInvalid,
     EngineFailed,
     ModelBusy,
@@ -249,7 +248,8 @@ class Desk:
             else:
                 answers = [host.perform(first.work, first.args, first)]
         except CalledOff:
-            self._failed(jobs, _called_off())
+            for job in jobs:
+                job.fail(job.stopped())
         except WorkerDied as error:
             self._failed(jobs, error)
             self._on_lost(host, error)
@@ -290,13 +290,6 @@ class Desk:
     def _failed(jobs: Sequence[Job[Any]], error: Exception) -> None:
         for job in jobs:
             job.fail(error)
-
-
-def _called_off() -> DeadlineExceeded:
-    return DeadlineExceeded(
-        "the request was called off", why="its client left, or its time was over",
-        hint="send less at a time, or raise the model's deadline_s",
-    )  # fmt: skip
 
 
 def _check_batch(model: str, answers: object, count: int) -> None:

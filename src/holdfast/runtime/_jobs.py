@@ -120,13 +120,17 @@ class Job(Generic[T]):
         """Call the job off because a limit has passed; return the error that says which."""
         begun = not self.future.cancel()
         self.call_off()
-        if not begun:
-            return self._too_late()
+        return self.stopped() if begun else self._too_late()
+
+    def stopped(self) -> DeadlineExceeded:
+        """Return what to say of a job that was ended in its midst."""
+        over = time.monotonic() > self.deadline
         return DeadlineExceeded(
-            "the model did not answer in time",
-            why=f"{self._limits.run_s:g} s had passed since it began",
+            "the model did not answer in time" if over else "the request was called off",
+            why=f"{self._limits.run_s:g} s had passed since it began"
+            if over else "its client left, or the service is ending",
             hint="send less at a time, or raise the model's deadline_s",
-        )
+        )  # fmt: skip
 
     def result(self) -> T:
         """Wait for the answer.

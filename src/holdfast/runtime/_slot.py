@@ -82,8 +82,11 @@ class Slot:
 
     @property
     def expected_mb(self) -> float:
-        """MB that it takes in memory: as measured, else as its description says."""
-        return self.memory_mb or float(self.spec.needs.memory_mb)
+        """MB that it takes in memory: as measured, and at least as its description says.
+
+        Memory that was free within the process before makes the measured figure too small.
+        """
+        return max(self.memory_mb or 0.0, float(self.spec.needs.memory_mb))
 
     def pause_s(self) -> float | None:
         """Return the seconds until there is something to do, None for until something changes."""

@@ -224,6 +224,14 @@ class Supervisor:
         """
         return self.submit(model, work, *args).result()
 
+    def is_isolated(self, model: str) -> bool:
+        """Return whether a model runs in a process of its own.
+
+        Raises:
+            UnknownModel: there is no such model.
+        """
+        return self._slot(model).spec.isolate
+
     def load(self, model: str) -> ModelStatus:
         """Have ``model`` loaded, in the background, without waiting for a pause to end.
 

@@ -1,0 +1,121 @@
+"""Engines for tests of the runtime: functions of a module, so that processes can name them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import HoldfastError
+from holdfast.runtime import check_wanted
+
+
+class Refused(HoldfastError):
+    """What an engine says to input that it cannot use."""
+
+    code = "refused"
+    http_status = 422
+
+
+class Echo:
+    """Answers with what it is given. Counts, to show that the same engine answers again."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self.folder, self.device = folder, device
+        self.answered = 0
+        self.batches: list[int] = []
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def load_echo(folder: Path, device: str) -> Echo:
+    print("a library that prints to standard output")
+    return Echo(folder, device)
+
+
+def load_refused(folder: Path, device: str) -> Echo:
+    raise Refused("this folder is no model", why=str(folder), hint="another one", part=3)
+
+
+def load_broken(folder: Path, device: str) -> Echo:
+    raise RuntimeError("a broken library")
+
+
+def load_dead(folder: Path, device: str) -> Echo:
+    os._exit(7)
+
+
+def where(engine: Echo) -> tuple[int, str, str]:
+    return os.getpid(), str(engine.folder), engine.device
+
+
+def echo(engine: Echo, value: Any, seconds: float = 0.0) -> Any:
+    engine.answered += 1
+    time.sleep(seconds)
+    return value
+
+
+def count(engine: Echo) -> int:
+    engine.answered += 1
+    return engine.answered
+
+
+def refuse(engine: Echo) -> None:
+    raise Refused("that is no good", why="it is bad", hint="something better", param="x")
+
+
+def fail(engine: Echo) -> None:
+    raise ZeroDivisionError("deep in a library")
+
+
+def unsendable(engine: Echo) -> Any:
+    return lambda: None
+
+
+def exit_hard(engine: Echo, code: int) -> None:
+    os._exit(code)
+
+
+def kill_self(engine: Echo) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def politely(engine: Echo, steps: int) -> int:
+    """Work in steps, and look between them whether anybody still waits."""
+    for _ in range(steps):
+        check_wanted()
+        time.sleep(0.01)
+    return steps
+
+
+def hang(engine: Echo, seconds: float) -> None:
+    """Work on whatever anybody says."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def doubled(engine: Echo, items: list[Any]) -> list[Any]:
+    engine.batches.append(len(items))
+    if "poison" in items:
+        raise ValueError("one of them is bad")
+    time.sleep(0.02)
+    return [item * 2 for item in items]
+
+
+def too_few(engine: Echo, items: list[Any]) -> list[Any]:
+    return items[1:]
+
+
+def batches(engine: Echo) -> list[int]:
+    return engine.batches
+
+
+def say(engine: Echo, text: str) -> None:
+    print(text)
+    print(text, file=sys.stderr)
