@@ -27,6 +27,7 @@ exit codes:
   3 no usable home  4 not found or no access          5 hub unavailable, or not here while offline
   6 wrong content   7 space, names or storage         8 models.lock is stale
   9 a recording that cannot be used                  10 a model that cannot be loaded
+  11 a service that cannot be reached, or refuses
   130 interrupted: run the same command again and it goes on where it stopped
 """
 
@@ -36,7 +37,8 @@ _MODULES = {
     "models": ("pull", "plan", "lock", "sync", "verify", "repair", "ls", "collect"),
     "machine": ("where", "doctor", "completion"),
     "programs": ("run", "env"),
-    "apps": ("vad", "up", "serve-hub"),
+    "service": ("up", "status", "check", "test"),
+    "apps": ("vad", "serve-hub"),
 }
 
 

@@ -1,0 +1,122 @@
+"""Every call that a service takes: how it is asked, and how its answer is read.
+
+Rules only; nothing here does I/O but reading a file that is to be sent.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeVar
+from urllib.parse import quote
+
+from holdfast.client._values import Health, Model, Readiness, SpeechSegment
+
+__all__ = ["Audio", "Call", "Calls", "Reply", "pause_s"]
+
+T = TypeVar("T")
+Audio = Path | bytes | BinaryIO
+_FIRST_PAUSE_S = 0.5
+_MOST_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that was received whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request.
+
+    Attributes:
+        read: makes the result of the answer.
+        fine: statuses that are no error.
+        safe: asking twice does no more than asking once, so a broken connection is tried again.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Reply], T]
+    files: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    fine: frozenset[int] = frozenset({200, 202})
+    safe: bool = True
+
+
+def pause_s(attempt: int, retry_after_s: float | None) -> float:
+    """Return how long to wait before trying again; what the service asked for is never cut."""
+    if retry_after_s is not None:
+        return retry_after_s
+    spread = random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+    return float(min(_FIRST_PAUSE_S * 2.0**attempt, _MOST_PAUSE_S) * spread)
+
+
+class Calls:
+    """The calls, one method each; `Client` and `AsyncClient` carry them out."""
+
+    @staticmethod
+    def health() -> Call[Health]:
+        """GET /health."""
+        return Call("GET", "/health", lambda reply: Health.of(reply.content))
+
+    @staticmethod
+    def ready() -> Call[Readiness]:
+        """GET /ready."""
+
+        def read(reply: Reply) -> Readiness:
+            return Readiness.of(reply.content, reply.headers.get("retry-after"))
+
+        return Call("GET", "/ready", read, fine=frozenset({200, 503}))
+
+    @staticmethod
+    def models() -> Call[list[Model]]:
+        """GET /models."""
+        return Call(
+            "GET", "/models", lambda reply: [Model.of(item) for item in reply.content["models"]]
+        )
+
+    @staticmethod
+    def load(model: str) -> Call[Model]:
+        """POST /models/{id}/load."""
+        path = f"/models/{quote(model, safe='')}/load"
+        return Call("POST", path, lambda reply: Model.of(reply.content))
+
+    @staticmethod
+    def unload(model: str) -> Call[Model]:
+        """POST /models/{id}/unload."""
+        path = f"/models/{quote(model, safe='')}/unload"
+        return Call("POST", path, lambda reply: Model.of(reply.content))
+
+    @staticmethod
+    def metrics() -> Call[str]:
+        """GET /metrics."""
+        return Call("GET", "/metrics", lambda reply: str(reply.content))
+
+    @staticmethod
+    def find_speech(audio: Audio, options: Mapping[str, float]) -> Call[list[SpeechSegment]]:
+        """POST /v1/audio/speech/timestamps."""
+        return Call(
+            "POST",
+            "/v1/audio/speech/timestamps",
+            lambda reply: [SpeechSegment.of(item) for item in reply.content],
+            files={"file": _named(audio)},
+            form={name: str(value) for name, value in options.items()},
+        )
+
+
+def _named(audio: Audio) -> tuple[str, bytes]:
+    # Held whole: a request that is tried again is sent again.
+    if isinstance(audio, bytes):
+        return "audio", audio
+    if isinstance(audio, Path):
+        return audio.name, audio.read_bytes()
+    name = getattr(audio, "name", "audio")
+    return Path(name).name if isinstance(name, str) else "audio", audio.read()
