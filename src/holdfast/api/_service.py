@@ -1,17 +1,23 @@
 """Routes about the service itself: health, readiness, models."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from holdfast._version import __version__
 from holdfast.api._errors import error_body
 from holdfast.api._observe import Metrics
+from holdfast.api._schemas import refusals
 from holdfast.runtime import retry_after_s
-from holdfast.wiring import Services
+from holdfast.wiring import VAD_MODEL, Services
+
+# The example lets those who try the description out meet a model that there is.
+ModelId = Annotated[
+    str, Path(description="A model's id, as /models lists it", examples=[VAD_MODEL])
+]
 
 __all__ = ["model_routes", "service_routes"]
 
@@ -22,13 +28,13 @@ def service_routes(services: Services, metrics: Metrics) -> APIRouter:
     started = time.monotonic()
     supervisor = services.supervisor
 
-    @router.get("/health")
+    @router.get("/health", responses=refusals())
     async def health() -> dict[str, Any]:
         """Say that the process serves."""
         uptime = round(time.monotonic() - started, 3)
         return {"status": "ok", "version": __version__, "uptime_s": uptime}
 
-    @router.get("/ready", response_model=None)
+    @router.get("/ready", response_model=None, responses=refusals(503))
     async def ready() -> JSONResponse:
         """Say whether every preloaded model is present, verified and loaded."""
         if supervisor.refusing:
@@ -46,7 +52,7 @@ def service_routes(services: Services, metrics: Metrics) -> APIRouter:
         }
         return JSONResponse(body, 503, {"Retry-After": str(retry_after_s(waiting))})
 
-    @router.get("/metrics", response_class=PlainTextResponse)
+    @router.get("/metrics", response_class=PlainTextResponse, responses=refusals())
     async def numbers() -> Response:
         """Return the service's numbers in Prometheus' text form."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
@@ -59,12 +65,12 @@ def model_routes(services: Services) -> APIRouter:
     router = APIRouter()
     supervisor, created = services.supervisor, int(time.time())
 
-    @router.get("/models")
+    @router.get("/models", responses=refusals())
     async def models() -> dict[str, Any]:
         """List every configured model and what it is doing."""
         return {"models": [status.to_dict() for status in supervisor.statuses()]}
 
-    @router.get("/v1/models")
+    @router.get("/v1/models", responses=refusals())
     async def openai_models() -> dict[str, Any]:
         """List the models in OpenAI's form."""
         listed = [
@@ -74,13 +80,13 @@ def model_routes(services: Services) -> APIRouter:
         ]  # fmt: skip
         return {"object": "list", "data": listed}
 
-    @router.post("/models/{model}/load", status_code=202)
-    def load(model: str) -> dict[str, Any]:
+    @router.post("/models/{model}/load", status_code=202, responses=refusals(404, 422))
+    def load(model: ModelId) -> dict[str, Any]:
         """Have a model loaded in the background."""
         return supervisor.load(model).to_dict()
 
-    @router.post("/models/{model}/unload", status_code=202)
-    def unload(model: str) -> dict[str, Any]:
+    @router.post("/models/{model}/unload", status_code=202, responses=refusals(404, 409, 422))
+    def unload(model: ModelId) -> dict[str, Any]:
         """Take a model out of memory, unless it is answering."""
         return supervisor.unload(model).to_dict()
 

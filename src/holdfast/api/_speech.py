@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
+from holdfast.api._schemas import refusals
 from holdfast.api._uploads import received_upload
 from holdfast.api._waiting import answered
 from holdfast.runtime import UnknownModel
@@ -62,7 +63,11 @@ def speech_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
     """Return the routes over ``services``."""
     router = APIRouter()
 
-    @router.post("/v1/audio/speech/timestamps", openapi_extra={"requestBody": _FORM})
+    @router.post(
+        "/v1/audio/speech/timestamps",
+        openapi_extra={"requestBody": _FORM},
+        responses=refusals(404, 413, 415, 422, 429, 503, 504),
+    )
     async def timestamps(request: Request) -> list[dict[str, int]]:
         """Find where somebody speaks: ``[{"start", "end"}]`` in milliseconds."""
         # Before anything is received: a model that will not be there says so at once.
