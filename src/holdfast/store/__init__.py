@@ -1,6 +1,7 @@
 """The Hugging Face cache on disk, and plain folders: state, placing, and what may go."""
 
 from holdfast.store._check import State, file_digest, state_of
+from holdfast.store._derived import Derivation, derived
 from holdfast.store._folder import FolderTarget
 from holdfast.store._garbage import Garbage, find_garbage
 from holdfast.store._layout import CACHEDIR_TAG, RepoFolder, repositories
@@ -11,6 +12,7 @@ from holdfast.store._target import CacheTarget, Origin, Target, flush
 __all__ = [
     "CACHEDIR_TAG",
     "CacheTarget",
+    "Derivation",
     "FolderTarget",
     "Garbage",
     "Origin",
@@ -18,6 +20,7 @@ __all__ = [
     "Seals",
     "State",
     "Target",
+    "derived",
     "file_digest",
     "find_garbage",
     "flush",

@@ -266,6 +266,8 @@ class RepoFolder:
             shutil.rmtree(grave)
         self.snapshot(commit).rename(grave)
         shutil.rmtree(grave)
+        for made in (self.own / "derived").glob(f"{commit}-*"):
+            shutil.rmtree(made)
 
     def known_folders(self) -> list[Path]:
         """Return the folders of the user's choice that this repository was brought to."""
