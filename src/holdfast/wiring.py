@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.config import ServiceSettings, Settings
 from holdfast.errors import ConfigInvalid, CorruptFiles, MissingExtra, NotHere, StorageFailed
 from holdfast.events import Event, Notice, Reporter
+from holdfast.language import Backend
 from holdfast.places import sweep, temporary_name
 from holdfast.refs import RepoRef, RevisionRef
 from holdfast.runtime import (
@@ -128,6 +129,7 @@ class Services:
 
     supervisor: Supervisor
     voice_activity: VoiceActivity
+    language: Backend
 
 
 def configured_services(
@@ -177,7 +179,8 @@ def services_of(
         )
     budget = Budget(service.memory_budget_mb, service.when_full)
     supervisor = Supervisor(specs, backoff=backoff, budget=budget)
-    return Services(supervisor, VoiceActivity(supervisor))
+    language = Backend(service.language_url, service.language_key, service.deadline_s)
+    return Services(supervisor, VoiceActivity(supervisor), language)
 
 
 def _models(

@@ -51,7 +51,14 @@ def test_every_method_works(url: str) -> None:
         assert client.health().uptime_s >= 0
         assert client.wait_ready(10).ready
         assert client.ready().waiting == ()
-        (model,) = client.models()
+        model, slot = client.models()
+        assert (slot.id, slot.state) == ("language", "absent")
+        hello = [{"role": "user", "content": "hello"}]
+        with (
+            Client(url, patience_s=0) as hasty,
+            pytest.raises(ServiceBusy, match="no language model"),
+        ):
+            hasty.chat(hello)
         assert (model.id, model.state, model.device) == ("silero-vad", "ready", "cpu")
         assert model.raw["isolated"] is False
         assert "holdfast_requests_total" in client.metrics()
@@ -75,7 +82,7 @@ def test_every_method_works_awaited(url: str) -> None:
             many = await asyncio.gather(*(client.find_speech(sample_recording()) for _ in range(8)))
             assert many == [SPOKEN] * 8
             assert "holdfast_model_state" in await client.metrics()
-            (model,) = await client.models()
+            model, _ = await client.models()
             assert (await client.unload(model.id)).state == "idle"
             await client.load(model.id)
             assert (await client.wait_ready(30)).ready

@@ -107,7 +107,8 @@ def test_health_readiness_and_models(server: str, client: urllib3.PoolManager) -
     assert set(health) == {"status", "version", "uptime_s"}
     assert ready == (200, {"status": "ready", "models": []})
     assert models_status == 200
-    (model,) = models["models"]
+    model, language = models["models"]
+    assert (language["id"], language["state"]) == ("language", "absent")
     assert (model["id"], model["state"], model["task"]) == (
         "silero-vad",
         "ready",

@@ -24,6 +24,8 @@ port = 8080
 [runtime]
 memory_budget_mb = 4000
 wait_s = 2.5
+[language]
+url = "http://127.0.0.1:8001/v1"
 [models.silero-vad]
 isolate = true
 device = "cpu"
@@ -45,6 +47,7 @@ def test_the_file_says_what_holds(file: Path) -> None:
     assert found.settings.offline
     assert (found.service.profile, found.service.port) == ("standard", 8080)
     assert found.service.models == {"silero-vad": ModelSettings(isolate=True, device="cpu")}
+    assert found.service.language_url == "http://127.0.0.1:8001/v1"
     how = found.service.of_model("silero-vad", threads=3)
     assert how == {
         "threads": 3, "isolate": True, "device": "cpu", "wait_s": 2.5, "deadline_s": 300.0,

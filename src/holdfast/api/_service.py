@@ -68,7 +68,8 @@ def model_routes(services: Services) -> APIRouter:
     @router.get("/models", responses=refusals())
     async def models() -> dict[str, Any]:
         """List every configured model and what it is doing."""
-        return {"models": [status.to_dict() for status in supervisor.statuses()]}
+        slot = await services.language.status(supervisor.machine)
+        return {"models": [status.to_dict() for status in (*supervisor.statuses(), slot)]}
 
     @router.get("/v1/models", responses=refusals())
     async def openai_models() -> dict[str, Any]:
@@ -78,7 +79,7 @@ def model_routes(services: Services) -> APIRouter:
              "owned_by": status.repository.partition("/")[0]}
             for status in supervisor.statuses()
         ]  # fmt: skip
-        return {"object": "list", "data": listed}
+        return {"object": "list", "data": [*listed, *await services.language.models()]}
 
     @router.post("/models/{model}/load", status_code=202, responses=refusals(404, 422))
     def load(model: ModelId) -> dict[str, Any]:

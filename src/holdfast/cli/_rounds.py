@@ -61,7 +61,9 @@ def rounds(url: str, key: str | None, recording: Path, wait_s: float) -> Iterato
         yield _line("metrics", lambda: _metrics(client))
         yield _line("refusals", lambda: _refusal(client))
         yield _line("speech: voice activity", lambda: _speech(client, recording))
-    yield _line("asynchronous client", lambda: asyncio.run(_asynchronously(url, key, recording)))
+    yield _line(
+        "asynchronous client", lambda: asyncio.run(_asynchronously(url, key, recording, wait_s))
+    )
 
 
 def _line(name: str, ask: Callable[[], str]) -> Line:
@@ -93,6 +95,8 @@ def _models(client: Client, models: list[Model]) -> str:
 
 
 def _model(client: Client, model: Model) -> str:
+    if model.task == "text-generation":
+        return _language(client, model)
     if model.error is not None:
         raise _Wrong(f"{model.error['code']}: {model.error['message']}")
     client.load(model.id)  # does nothing to one that is loaded
@@ -101,6 +105,15 @@ def _model(client: Client, model: Model) -> str:
     return f"{model.task} by {model.repository}@{model.revision[:8]} on {model.device}" + (
         memory + seconds
     )
+
+
+def _language(client: Client, model: Model) -> str:
+    if model.state == "absent":
+        return "none is configured, which is no fault"
+    if model.error is not None:
+        raise _Wrong(f"{model.error['code']}: {model.error['message']}")
+    answer = client.chat([{"role": "user", "content": "Say hello."}], max_tokens=16)
+    return f"{model.repository} says {answer[:40]!r}"
 
 
 def _metrics(client: Client) -> str:
@@ -128,8 +141,8 @@ def _speech(client: Client, recording: Path) -> str:
     return f"{recording.name}: speech at {heard}"
 
 
-async def _asynchronously(url: str, key: str | None, recording: Path) -> str:
-    async with AsyncClient(url, key=key) as client:
+async def _asynchronously(url: str, key: str | None, recording: Path, wait_s: float) -> str:
+    async with AsyncClient(url, key=key, patience_s=wait_s) as client:
         health, ready, models, metrics, found, loaded = await asyncio.gather(
             client.health(), client.ready(), client.models(), client.metrics(),
             client.find_speech(recording), _load_first(client),
@@ -145,6 +158,6 @@ async def _asynchronously(url: str, key: str | None, recording: Path) -> str:
 
 async def _load_first(client: AsyncClient) -> str:
     models = await client.models()
-    if not models:
+    if not models or models[0].task == "text-generation":
         return "nothing to load"
     return f"{(await client.load(models[0].id)).id} is loaded"

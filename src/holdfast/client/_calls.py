@@ -6,7 +6,7 @@ Rules only; nothing here does I/O but reading a file that is to be sent.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -109,6 +109,17 @@ class Calls:
             lambda reply: [SpeechSegment.of(item) for item in reply.content],
             files={"file": _named(audio)},
             form={name: str(value) for name, value in options.items()},
+        )
+
+    @staticmethod
+    def chat(messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> Call[str]:
+        """POST /v1/chat/completions, answered whole."""
+        return Call(
+            "POST",
+            "/v1/chat/completions",
+            lambda reply: str(reply.content["choices"][0]["message"]["content"]),
+            json={"messages": list(messages), **options},
+            safe=False,
         )
 
 

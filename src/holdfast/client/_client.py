@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -188,6 +189,13 @@ class Client:
         """
         return self._run(Calls.find_speech(audio, options))
 
+    def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
+        """Return what the language model answers; options as OpenAI's (``model``, ``max_tokens``).
+
+        For an answer that comes piece by piece use OpenAI's own client with ``URL/v1``.
+        """
+        return self._run(Calls.chat(messages, options))
+
     def wait_ready(self, timeout_s: float) -> Readiness:
         """Ask until the service is ready or the time is over; return the last answer."""
         deadline = time.monotonic() + timeout_s
@@ -268,6 +276,10 @@ class AsyncClient:
     async def find_speech(self, audio: Audio, **options: float) -> list[SpeechSegment]:
         """Return where in a recording somebody speaks; see `Client.find_speech`."""
         return await self._run(Calls.find_speech(audio, options))
+
+    async def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
+        """Return what the language model answers; see `Client.chat`."""
+        return await self._run(Calls.chat(messages, options))
 
     async def wait_ready(self, timeout_s: float) -> Readiness:
         """Ask until the service is ready or the time is over; return the last answer."""

@@ -69,7 +69,9 @@ def configuration(
     values: dict[str, Any] = {}
     for table, readings in SERVICE_READINGS.items():
         given = tables.get(table, {}) if table else {k: tables[k] for k in readings if k in tables}
-        values |= _read_table(table, given, readings)
+        keys = _keys(table, readings)
+        found = _read_table(table, given, {key: readings[name] for key, name in keys.items()})
+        values |= {keys[key]: value for key, value in found.items()}
         values |= from_variables(readings, env)
     values |= {
         name: value for name, value in overrides.items() if name not in known and value is not None
@@ -98,7 +100,7 @@ def _check_known(path: Path | None, tables: Mapping[str, Any]) -> None:
     unknown = [*_unknown_keys("", tables, [*SERVICE_READINGS[""], *_tables()])]
     for table, readings in ((_HUB, READINGS), *SERVICE_READINGS.items()):
         given = tables.get(table, {}) if table else {}
-        unknown += _unknown_keys(table, given, readings)
+        unknown += _unknown_keys(table, given, _keys(table, readings))
     models = tables.get(_MODELS, {})
     unknown += _unknown_keys(_MODELS, models, models if isinstance(models, dict) else ())
     for model, given in models.items() if isinstance(models, dict) else ():
@@ -110,6 +112,11 @@ def _check_known(path: Path | None, tables: Mapping[str, Any]) -> None:
             hint="docs/settings.md lists them all",
             unknown=unknown,
         )
+
+
+def _keys(table: str, readings: Iterable[str]) -> dict[str, str]:
+    """Return a table's settings by their keys: ``language_url`` is ``url`` in ``[language]``."""
+    return {name.removeprefix(f"{table}_"): name for name in readings}
 
 
 def _tables() -> list[str]:
@@ -173,7 +180,7 @@ def setting_docs() -> list[tuple[str, str, str, str, str]]:
         for name, reading in readings.items():
             value = None if table.startswith(_MODELS) else defaults[name]
             default = "" if value in (None, ()) else str(value)
-            setting = f"[{table}] {name}" if table else name
+            setting = f"[{table}] {name.removeprefix(f'{table}_')}" if table else name
             if reading.parse is secret:
                 setting = ""
             rows.append((setting, ", ".join(reading.variables), default, reading.unit, reading.doc))

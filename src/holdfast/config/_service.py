@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from holdfast.config._reading import Reading, Secret, flag, seconds, secret
+from holdfast.config._reading import Reading, Secret, flag, seconds, secret, url
 
 __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
 
@@ -141,6 +141,18 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
         "deadline_s": Reading(seconds, ("HOLDFAST_DEADLINE_S",), _DEADLINE, "s"),
         "idle_unload_s": Reading(seconds, ("HOLDFAST_IDLE_UNLOAD_S",), _IDLE, "s"),
     },
+    "language": {
+        "language_url": Reading(
+            url,
+            ("HOLDFAST_LANGUAGE_URL",),
+            "An OpenAI-compatible server, such as vLLM, with its `/v1`. There is no language "
+            "model when unset.",
+            "URL",
+        ),
+        "language_key": Reading(
+            secret, ("HOLDFAST_LANGUAGE_KEY",), "Key that this server asks for."
+        ),
+    },
 }
 
 
@@ -160,6 +172,8 @@ class ServiceSettings(NamedTuple):
     wait_s: float = 10.0
     deadline_s: float = 300.0
     idle_unload_s: float | None = None
+    language_url: str = ""
+    language_key: Secret | None = None
     models: Mapping[str, ModelSettings] = MappingProxyType({})
 
     def of_model(self, model: str, **standard: Any) -> dict[str, Any]:

@@ -192,15 +192,17 @@ class Desk:
     def _answer(self, host: Host) -> None:
         while jobs := self._take(host):
             started = time.monotonic()
-            try:
-                self._perform(host, jobs)
-            finally:
-                with self._turn:
-                    seconds = (time.monotonic() - started) / len(jobs)
-                    self._seconds_per_job += 0.1 * (seconds - self._seconds_per_job)
-                    self._running.difference_update(jobs)
-                    self.last_used = time.monotonic()
-                    self._turn.notify_all()
+            outcomes = self._perform(host, jobs)
+            with self._turn:
+                seconds = (time.monotonic() - started) / len(jobs)
+                self._seconds_per_job += 0.1 * (seconds - self._seconds_per_job)
+                self._running.difference_update(jobs)
+                self.last_used = time.monotonic()
+                self._turn.notify_all()
+            # Only now: whoever has an answer finds the model no longer busy with it.
+            for outcome in outcomes:
+                outcome.deliver()
+            self._judge(host, outcomes)
 
     def _take(self, host: Host) -> list[Job[Any]]:
         """Wait for requests; return those for one call of the engine, none when it is gone."""
@@ -238,7 +240,7 @@ class Desk:
             elif self._queue or not self._turn.wait(max(until - time.monotonic(), 0.0)):
                 return
 
-    def _perform(self, host: Host, jobs: list[Job[Any]]) -> None:
+    def _perform(self, host: Host, jobs: list[Job[Any]]) -> list[_Outcome]:
         first = jobs[0]
         try:
             if isinstance(first.work, Batch):
@@ -248,48 +250,58 @@ class Desk:
             else:
                 answers = [host.perform(first.work, first.args, first)]
         except CalledOff:
-            for job in jobs:
-                job.fail(job.stopped())
+            return [_Outcome(job, error=job.stopped()) for job in jobs]
         except WorkerDied as error:
-            self._failed(jobs, error)
-            self._on_lost(host, error)
+            return [_Outcome(job, error=error) for job in jobs]
         except Exception as error:  # noqa: BLE001 - it is the request's failure, not the service's
             if len(jobs) > 1:
                 # One of them may have spoilt it for the others: each for itself.
-                for job in jobs:
-                    self._perform(host, [job])
+                return [outcome for job in jobs for outcome in self._perform(host, [job])]
+            return [_Outcome(first, error=self._told(error))]
+        return [_Outcome(job, answer) for job, answer in zip(jobs, answers, strict=True)]
+
+    def _told(self, error: Exception) -> HoldfastError:
+        if isinstance(error, HoldfastError):
+            return error
+        _log.error("%s raised over a request", self._model, exc_info=error)
+        wrapped = EngineFailed(
+            f"{self._model} failed over this request",
+            why=f"{type(error).__name__}: {error}",
+            hint="the server's log says where; try other input",
+        )
+        wrapped.__cause__ = error
+        return wrapped
+
+    def _judge(self, host: Host, outcomes: list[_Outcome]) -> None:
+        """Have an engine loaded anew that has died, or that fails whatever it is asked."""
+        for outcome in outcomes:
+            error = outcome.error
+            if isinstance(error, (EngineFailed, EngineAnswerInvalid)):
+                with self._turn:
+                    self._failures += 1
+                    broken = self._failures >= _FAILURES_IN_A_ROW
+            else:
+                broken = isinstance(error, WorkerDied)
+                if error is None:
+                    self._failures = 0
+            if broken and error is not None:
+                self._on_lost(host, error)
                 return
-            self._note_failure(host, first, error)
+
+
+class _Outcome(NamedTuple):
+    """What came of one job: an answer, or an error."""
+
+    job: Job[Any]
+    answer: Any = None
+    error: HoldfastError | None = None
+
+    def deliver(self) -> None:
+        """Hand it to whoever waits."""
+        if self.error is None:
+            self.job.end(self.answer)
         else:
-            self._failures = 0
-            for job, answer in zip(jobs, answers, strict=True):
-                job.end(answer)
-
-    def _note_failure(self, host: Host, job: Job[Any], error: Exception) -> None:
-        unsound = isinstance(error, (EngineFailed, EngineAnswerInvalid))
-        if isinstance(error, HoldfastError) and not unsound:
-            self._failed([job], error)  # the engine said so itself: it is well
-            return
-        wrapped = error
-        if not isinstance(error, HoldfastError):
-            _log.error("%s raised over a request", self._model, exc_info=error)
-            wrapped = EngineFailed(
-                f"{self._model} failed over this request",
-                why=f"{type(error).__name__}: {error}",
-                hint="the server's log says where; try other input",
-            )
-            wrapped.__cause__ = error
-        self._failed([job], wrapped)
-        with self._turn:
-            self._failures += 1
-            broken = self._failures >= _FAILURES_IN_A_ROW
-        if broken and isinstance(wrapped, HoldfastError):
-            self._on_lost(host, wrapped)
-
-    @staticmethod
-    def _failed(jobs: Sequence[Job[Any]], error: Exception) -> None:
-        for job in jobs:
-            job.fail(error)
+            self.job.fail(self.error)
 
 
 def _check_batch(model: str, answers: object, count: int) -> None:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 # A function of some module, so that it can be named to another process; the engine comes first.
 Work = Callable[..., T]
 _here = threading.local()
+_LOOK_S = 0.1
 
 
 class Batch(NamedTuple):
@@ -141,7 +142,9 @@ class Job(Generic[T]):
         """
         while True:
             try:
-                return self.future.result(max(self.patience_s(), 0.0))
+                # Until it is begun nobody says when that is: the limit changes then.
+                look_s = math.inf if math.isfinite(self.deadline) else _LOOK_S
+                return self.future.result(max(min(self.patience_s(), look_s), 0.0))
             except CancelledError:
                 raise CalledOff from None
             except TimeoutError:

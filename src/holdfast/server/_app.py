@@ -12,6 +12,7 @@ from holdfast.api import (
     Observe,
     RequireKey,
     install_error_handlers,
+    language_routes,
     model_routes,
     service_routes,
     speech_routes,
@@ -38,6 +39,7 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
             yield
         finally:
             await run_in_threadpool(services.supervisor.close)
+            await services.language.close()
 
     app = FastAPI(
         title="Holdfast",
@@ -53,5 +55,6 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.add_middleware(Observe, metrics=metrics)  # the outermost: it sees refusals too
     app.include_router(service_routes(services, metrics))
     app.include_router(model_routes(services))
+    app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
     return app
