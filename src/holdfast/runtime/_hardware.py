@@ -31,14 +31,14 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is. ``memory_mb`` is None where it cannot be found out."""
+    """What there is. ``memory_mb`` is None where it cannot be found out, ``gpus`` until it is."""
 
     memory_mb: int | None
-    gpus: tuple[Gpu, ...] = ()
+    gpus: tuple[Gpu, ...] | None = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
-        gpus = [{"name": gpu.name, "memory_mb": gpu.memory_mb} for gpu in self.gpus]
+        gpus = [{"name": gpu.name, "memory_mb": gpu.memory_mb} for gpu in self.gpus or ()]
         return {"memory_mb": self.memory_mb, "gpus": gpus}
 
 
@@ -54,7 +54,7 @@ class Needs:
         lacking = []
         if machine.memory_mb is not None and machine.memory_mb < self.memory_mb:
             lacking.append(f"needs {self.memory_mb} MB of memory, has {machine.memory_mb} MB")
-        if self.gpu_memory_mb:
+        if self.gpu_memory_mb and machine.gpus is not None:
             largest = max((gpu.memory_mb for gpu in machine.gpus), default=0)
             has = f"the largest here has {largest} MB" if largest else "there is none here"
             if largest < self.gpu_memory_mb:
@@ -112,8 +112,9 @@ def choose_device(wanted: str, supported: tuple[str, ...], machine: Machine) -> 
     if kind == "cpu":
         return "cpu"
     index = int(number or 0)
-    if index >= len(machine.gpus):
-        has = f"it has {len(machine.gpus)}" if machine.gpus else "it has none"
+    count = len(machine.gpus or ())
+    if index >= count:
+        has = f"it has {count}" if count else "it has none"
         raise HardwareMissing(
             f"there is no GPU cuda:{index} on this machine", why=has,
             hint="nvidia-smi shows those there are; or device = \"cpu\", where the model can",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any, TypeVar
 
 from holdfast.errors import ConfigInvalid, HoldfastError
@@ -53,6 +52,8 @@ class Supervisor:
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # room is made for one at a time
         self._closed = threading.Event()
+        self._looking = threading.Lock()
+        self.machine = Machine(None, None)  # not known until a model is about to be brought up
         self._refusing = False
         self._threads: list[threading.Thread] = []
         self._slots: dict[str, Slot] = {}
@@ -80,13 +81,20 @@ class Supervisor:
         )
         slot = self._slots[spec.id] = Slot(spec, desk, spec.device)
         self._keepers[spec.id] = Keeper(
-            slot, self._changed, self._closed, lambda: self.machine, self._backoff, self._make_room
+            slot,
+            self._changed,
+            self._closed,
+            self._look,
+            self._backoff,
+            self._make_room,
         )
 
-    @cached_property
-    def machine(self) -> Machine:
-        """What this machine has; looked at when first asked for."""
-        return this_machine()
+    def _look(self) -> Machine:
+        # Asking for GPUs starts a process: never with the lock held, or for somebody who waits.
+        with self._looking:
+            if self.machine.gpus is None:
+                self.machine = this_machine()
+            return self.machine
 
     def start(self) -> None:
         """Begin to provide and load what is preloaded, in the background."""

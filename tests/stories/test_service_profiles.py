@@ -1,0 +1,121 @@
+"""The profile with real models: brought from a hub, over whatever happens to hub and disk."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.wiring import starter_repositories
+from tests.stories.test_apps import bare, get, holdfast, started, wait_for
+from tests.support import repos
+from tests.support.core import Shop
+from tests.support.filesystems import needs_root, tmpfs
+
+NAME = "onnx-community/silero-vad"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The real graph, as it comes along in a package."""
+    folder = tmp_path_factory.mktemp("starter")
+    starter_repositories(folder)
+    (path,) = folder.rglob("silero_vad.onnx")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def hub(shop: Shop, model: bytes) -> Shop:
+    """A hub that has the repository in the layout of the real one."""
+    files = {
+        "README.md": b"# Silero VAD\n",
+        "config.json": b"{}",
+        "onnx/model.onnx": model,
+        "onnx/model_fp16.onnx": repos.noise(300_000, "fp16"),
+        "onnx/model_q4.onnx": repos.noise(300_000, "q4"),
+    }
+    shop.new(files, NAME)
+    shop.reset()
+    return shop
+
+
+def model_of(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(get(f"{url}/models").data)["models"][0]
+    return found
+
+
+def state_is(url: str, *states: str) -> Callable[[], bool]:
+    return lambda: model_of(url)["state"] in states
+
+
+def test_the_real_models_come_from_the_hub_and_only_what_is_used(hub: Shop, tmp_path: Path) -> None:
+    env = bare(tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard")
+    done = holdfast("test", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert NAME in done.stdout
+    fetched = [path for path in hub.requests("/resolve/") if "onnx/" in path]
+    assert {path.rpartition("/")[2] for path in fetched} == {"model.onnx"}
+    hub.reset()
+    assert holdfast("test", "--offline", env=env).returncode == 0
+    assert hub.records() == []
+
+
+def test_a_hub_that_goes_silent_is_said_and_one_that_speaks_again_is_used(
+    hub: Shop, tmp_path: Path
+) -> None:
+    env = bare(
+        tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_METADATA_TIMEOUT_S="1", HOLDFAST_PROFILE="standard"
+    )
+    hub.hub.set_faults("silence:where=any")
+    with started("-q", "up", "--port", "0", env=env) as (url, process):
+        wait_for(lambda: model_of(url)["error"] is not None)
+        failed = model_of(url)
+        ready = get(f"{url}/ready")
+        assert get(f"{url}/health").status == 200
+        hub.hub.set_faults()
+        wait_for(state_is(url, "ready"))
+        assert model_of(url)["error"] is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert failed["error"]["code"] == "hub-unavailable"
+    assert failed["error"]["hint"]
+    assert ready.status == 503
+    assert int(ready.headers["retry-after"]) >= 1
+
+
+@pytest.mark.root
+def test_a_disk_that_is_full_is_said_and_room_is_used(hub: Shop, tmp_path: Path) -> None:
+    needs_root()
+    with tmpfs(tmp_path, size=8_000_000) as disk:
+        filling = disk / "filling"
+        filling.write_bytes(b"x" * 7_000_000)
+        env = bare(
+            tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_HOME=str(disk / "models"),
+            HOLDFAST_PROFILE="standard",
+        )  # fmt: skip
+        with started("-q", "up", "--port", "0", env=env) as (url, process):
+            wait_for(lambda: model_of(url)["error"] is not None)
+            failed = model_of(url)
+            filling.unlink()
+            wait_for(state_is(url, "ready"))
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+    assert failed["error"]["code"] == "not-enough-space"
+    assert "collect" in failed["error"]["hint"]
+
+
+def test_wrong_bytes_from_the_hub_are_never_loaded(hub: Shop, tmp_path: Path) -> None:
+    env = bare(tmp_path, HF_ENDPOINT=hub.url)
+    hub.hub.set_faults("corrupt:at=1000,where=storage")
+    with started("-q", "up", "--port", "0", "--profile", "standard", env=env) as (url, process):
+        wait_for(lambda: model_of(url)["error"] is not None)
+        failed = model_of(url)
+        hub.hub.set_faults()
+        wait_for(state_is(url, "ready"))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert failed["error"]["code"] == "digest-mismatch"
