@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.runtime import check_wanted
+from holdfast.runtime import CalledOff, check_wanted
 
 
 class Refused(HoldfastError):
@@ -91,6 +91,16 @@ def politely(engine: Echo, steps: int) -> int:
         check_wanted()
         time.sleep(0.01)
     return steps
+
+
+def stumble(engine: Echo) -> None:
+    """Fail once nobody waits any more, as over a file that was closed with its request."""
+    try:
+        while True:
+            check_wanted()
+            time.sleep(0.005)
+    except CalledOff:
+        raise ValueError("I/O operation on closed file") from None
 
 
 def hang(engine: Echo, seconds: float) -> None:

@@ -268,6 +268,20 @@ def test_a_client_that_leaves_ends_the_work() -> None:
         assert supervisor.ask("model", engines.echo, 2) == 2
 
 
+def test_what_fails_after_its_client_left_is_not_held_against_the_engine(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with running(spec()) as supervisor:
+        for _ in range(4):
+            job = supervisor.submit("model", engines.stumble)
+            wait_for(lambda: supervisor.statuses()[0].running == 1)
+            job.call_off()
+            wait_for(lambda: supervisor.statuses()[0].running == 0)
+        assert state_of(supervisor) is ModelState.READY
+        assert supervisor.ask("model", engines.count) == 1
+    assert "raised over a request" not in caplog.text
+
+
 def test_an_engine_that_hangs_is_given_up_and_another_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -254,6 +254,9 @@ class Desk:
         except WorkerDied as error:
             return [_Outcome(job, error=error) for job in jobs]
         except Exception as error:  # noqa: BLE001 - it is the request's failure, not the service's
+            if all(job.unwanted for job in jobs):
+                # What it worked on went with its client: no fault of the engine's.
+                return [_Outcome(job, error=job.stopped()) for job in jobs]
             if len(jobs) > 1:
                 # One of them may have spoilt it for the others: each for itself.
                 return [outcome for job in jobs for outcome in self._perform(host, [job])]
