@@ -14,9 +14,11 @@ import openai
 import pytest
 import urllib3
 
+from holdfast.cli._rounds import rounds
 from holdfast.client import Client
 from holdfast.config import Secret, ServiceSettings, Settings
 from holdfast.server import ServerSettings, running_server
+from holdfast.speech import sample_recording
 from holdfast.wiring import provide_starter, services_of
 from tests.stories.test_server_speech import ask
 
@@ -80,6 +82,10 @@ def test_openais_client_talks_to_the_model_behind(
             came.append((piece.choices[0].delta.content, time.monotonic() - started))
         assert [word for word, _ in came] == ["one ", "two ", "three ", "four ", None]
         assert came[3][1] - came[0][1] > 0.2  # as they were said, not all at the end
+
+        lines = {line.name: line for line in rounds(url, "front-key", sample_recording(), 30)}
+        assert all(line.passed for line in lines.values()), lines
+        assert "tiny-llm says 'you said: Say hello.'" in lines["model language"].told
 
         with Client(url, key="front-key") as ours:
             hello = [{"role": "user", "content": "hi"}]

@@ -43,6 +43,9 @@ def chunk(delta: dict[str, Any], end: str | None = None) -> str:
 
 async def chat(request: Request) -> Response:
     asked = await request.json()
+    if asked.get("model") not in {"tiny-llm", "x"}:
+        error = {"message": "no such model", "type": "x", "param": "model", "code": "none"}
+        return JSONResponse({"error": error}, 404)
     said = asked["messages"][-1]["content"]
     if (no := refused(request)) is not None:
         return no

@@ -112,8 +112,10 @@ def _language(client: Client, model: Model) -> str:
         return "none is configured, which is no fault"
     if model.error is not None:
         raise _Wrong(f"{model.error['code']}: {model.error['message']}")
-    answer = client.chat([{"role": "user", "content": "Say hello."}], max_tokens=16)
-    return f"{model.repository} says {answer[:40]!r}"
+    first = model.repository.split(", ")[0]  # servers want to be told which, also where it is one
+    question = [{"role": "user", "content": "Say hello."}]
+    answer = client.chat(question, model=first, max_tokens=16)
+    return f"{first} says {answer[:40]!r}"
 
 
 def _metrics(client: Client) -> str:

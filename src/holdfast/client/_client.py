@@ -22,7 +22,7 @@ T = TypeVar("T")
 _CONNECT_S = 10.0
 
 
-class _Settings:
+class _Service:
     """Where the service is, what to show it, and how long to be patient."""
 
     def __init__(
@@ -38,21 +38,24 @@ class _Settings:
         headers = {"User-Agent": f"holdfast-client/{__version__}"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        self.options: dict[str, Any] = {
-            "base_url": self.url,
-            "headers": headers,
-            "timeout": httpx2.Timeout(timeout_s, connect=_CONNECT_S),
-            "follow_redirects": False,  # a key must not go where an answer points
-        }
+        self._open(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx2.Timeout(timeout_s, connect=_CONNECT_S),
+            follow_redirects=False,  # a key must not go where an answer points
+        )
+
+    def _open(self, **options: Any) -> None:
+        raise NotImplementedError
 
 
 class _Attempts:
     """One call's attempts: what to send, and what to make of what comes."""
 
-    def __init__(self, settings: _Settings, call: Call[T]) -> None:
-        self._settings = settings
+    def __init__(self, service: _Service, call: Call[T]) -> None:
+        self._service = service
         self._call = call
-        self._deadline = time.monotonic() + settings.patience_s
+        self._deadline = time.monotonic() + service.patience_s
         self._count = 0
 
     def request(self) -> dict[str, Any]:
@@ -110,12 +113,12 @@ class _Attempts:
         """Return what the HTTP library's error means."""
         reason = str(error) or type(error).__name__
         return ServiceUnreachable(
-            f"{self._settings.url} does not answer", why=reason,
-            hint=f"is it running? holdfast status {self._settings.url}",
+            f"{self._service.url} does not answer", why=reason,
+            hint=f"is it running? holdfast status {self._service.url}",
         )  # fmt: skip
 
 
-class Client:
+class Client(_Service):
     """Asks a service. Safe to use from several threads; a context manager that closes it.
 
     Args:
@@ -129,16 +132,8 @@ class Client:
         ServiceUnreachable: there is no answer.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        key: str | None = None,
-        timeout_s: float = 300.0,
-        patience_s: float = 60.0,
-    ) -> None:
-        self._settings = _Settings(url, key=key, timeout_s=timeout_s, patience_s=patience_s)
-        self._http = httpx2.Client(**self._settings.options)
+    def _open(self, **options: Any) -> None:
+        self._http = httpx2.Client(**options)
 
     def close(self) -> None:
         """Close the connections."""
@@ -207,7 +202,7 @@ class Client:
             time.sleep(min(found.retry_after_s or 1.0, 1.0, left))
 
     def _run(self, call: Call[T]) -> T:
-        attempts = _Attempts(self._settings, call)
+        attempts = _Attempts(self, call)
         while True:
             try:
                 response = self._http.request(**attempts.request())
@@ -220,19 +215,11 @@ class Client:
             time.sleep(pause)
 
 
-class AsyncClient:
+class AsyncClient(_Service):
     """The same as `Client`, awaited; an asynchronous context manager."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        key: str | None = None,
-        timeout_s: float = 300.0,
-        patience_s: float = 60.0,
-    ) -> None:
-        self._settings = _Settings(url, key=key, timeout_s=timeout_s, patience_s=patience_s)
-        self._http = httpx2.AsyncClient(**self._settings.options)
+    def _open(self, **options: Any) -> None:
+        self._http = httpx2.AsyncClient(**options)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -292,7 +279,7 @@ class AsyncClient:
             await asyncio.sleep(min(found.retry_after_s or 1.0, 1.0, left))
 
     async def _run(self, call: Call[T]) -> T:
-        attempts = _Attempts(self._settings, call)
+        attempts = _Attempts(self, call)
         while True:
             try:
                 response = await self._http.request(**attempts.request())
