@@ -28,7 +28,8 @@ from holdfast.runtime import _keeper as keeper
 from holdfast.speech import sample_recording
 from holdfast.wiring import provide_starter, services_of, verify_stored
 from tests.support import engines
-from tests.unit.test_runtime_requests import QUICK, SLOW, WAIT_S, running, spec, state_of, wait_for
+from tests.support.engines import WAIT_S, spec
+from tests.unit.test_runtime_requests import QUICK, SLOW, running, state_of, wait_for
 
 
 def apart(**changes: Any) -> ModelSpec:
@@ -156,7 +157,8 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     program = """
 import sys, time
 from tests.support import engines
-from tests.unit.test_runtime_requests import spec
+from tests.support.engines import WAIT_S, spec
+from tests.support.engines import spec
 from holdfast.runtime import Supervisor
 supervisor = Supervisor([spec(isolate=True)])
 supervisor.start()

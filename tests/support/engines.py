@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.runtime import CalledOff, check_wanted
+from holdfast.runtime import CalledOff, Limits, ModelSpec, Provided, check_wanted
+
+WAIT_S = 20.0
 
 
 class Refused(HoldfastError):
@@ -36,6 +38,21 @@ class Echo:
 def load_echo(folder: Path, device: str) -> Echo:
     print("a library that prints to standard output")
     return Echo(folder, device)
+
+
+def spec(name: str = "model", **changes: Any) -> ModelSpec:
+    """Return a model that is an echo, but for the changes."""
+    values: dict[str, Any] = {
+        "id": name,
+        "task": "testing",
+        "repository": f"owner/{name}",
+        "revision": "main",
+        "licence": "MIT",
+        "provide": lambda _: Provided(Path("folder"), "c" * 40),
+        "load": load_echo,
+        "limits": Limits(wait_s=WAIT_S, run_s=WAIT_S),
+    }
+    return ModelSpec(**(values | changes))
 
 
 def load_refused(folder: Path, device: str) -> Echo:

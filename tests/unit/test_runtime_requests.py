@@ -36,24 +36,10 @@ from holdfast.runtime import (
 )
 from holdfast.runtime import _keeper as keeper
 from tests.support import engines
+from tests.support.engines import WAIT_S, spec
 
-WAIT_S = 20.0
 QUICK = Backoff(first_s=0.02, most_s=0.05)
 SLOW = Backoff(first_s=3600, most_s=3600)
-
-
-def spec(name: str = "model", **changes: Any) -> ModelSpec:
-    values: dict[str, Any] = {
-        "id": name,
-        "task": "testing",
-        "repository": f"owner/{name}",
-        "revision": "main",
-        "licence": "MIT",
-        "provide": lambda _: Provided(Path("folder"), "c" * 40),
-        "load": engines.load_echo,
-        "limits": Limits(wait_s=WAIT_S, run_s=WAIT_S),
-    }
-    return ModelSpec(**(values | changes))
 
 
 @contextmanager

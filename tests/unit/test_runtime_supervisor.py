@@ -30,6 +30,7 @@ from holdfast.runtime import (
     retry_after_s,
 )
 from holdfast.runtime._states import check_move
+from tests.support.engines import spec
 
 WAIT_S = 10.0
 QUICK = Backoff(first_s=0.01, most_s=0.02)
@@ -52,19 +53,6 @@ def hold(engine: Engine, begun: threading.Event, go_on: threading.Event) -> Engi
     begun.set()
     assert go_on.wait(WAIT_S)
     return engine
-
-
-def spec(name: str = "model", **changes: Any) -> ModelSpec:
-    values: dict[str, Any] = {
-        "id": name,
-        "task": "testing",
-        "repository": f"owner/{name}",
-        "revision": "main",
-        "licence": "MIT",
-        "provide": lambda _: Provided(Path("folder"), "c" * 40),
-        "load": lambda *_: Engine(),
-    }
-    return ModelSpec(**(values | changes))
 
 
 @contextmanager
