@@ -15,11 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ServiceSettings, Settings
+from holdfast.doctor import Checkup, examine
 from holdfast.errors import ConfigInvalid, CorruptFiles, MissingExtra, NotHere, StorageFailed
 from holdfast.events import Event, Notice, Reporter
 from holdfast.language import Backend
@@ -125,11 +126,15 @@ def _find_speech(
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the server's routes use. Whoever made it starts and closes the supervisor."""
+    """What the server's routes use. Whoever made it starts and closes the supervisor.
+
+    ``checkup`` is None where nothing is known of the machine's settings.
+    """
 
     supervisor: Supervisor
     voice_activity: VoiceActivity
     language: Backend
+    checkup: Checkup | None = None
 
 
 def configured_services(
@@ -146,8 +151,14 @@ def configured_services(
         env: the environment's variables.
         also: told everything that happens, besides the runtime.
     """
-    bring = provide_starter if service.profile == "starter" else provide_from_hub
-    return services_of(bring(settings, env, also), verify_stored(settings, env), service=service)
+    starter = service.profile == "starter"
+    bring = provide_starter if starter else provide_from_hub
+    services = services_of(
+        bring(settings, env, also), verify_stored(settings, env), service=service
+    )
+    # The starter set needs no network, so nothing is to be said about it.
+    seen = settings._replace(offline=True) if starter else settings
+    return replace(services, checkup=Checkup(lambda: examine(seen, env)))
 
 
 def services_of(

@@ -95,6 +95,8 @@ def test_openais_client_talks_to_the_model_behind(
         slot = ask(http, f"{url}/models")[1]["models"][-1]
         assert (slot["id"], slot["state"], slot["repository"]) == ("language", "ready", "tiny-llm")
         assert slot["hardware"]["gpu_memory_mb"] == 8000
+        metrics = http.request("GET", f"{url}/metrics").data.decode()
+        assert 'holdfast_model_state{model="language",state="ready"} 1.0' in metrics
 
 
 def test_what_the_back_end_refuses_is_refused_in_its_own_words(

@@ -232,7 +232,7 @@ def test_a_client_that_leaves_in_mid_upload_leaves_nothing_behind(
         target = urlsplit(running.url)
         with socket.create_connection((target.hostname or "", target.port or 0)) as leaving:
             leaving.sendall(
-                f"POST {TIMESTAMPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
+                f"POST {TIMESTAMPS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
                 "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
                 'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
                 + bytes(3_000_000)

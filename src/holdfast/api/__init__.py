@@ -1,7 +1,14 @@
 """Routes, schemas and the error shape. Needs the ``server`` extra."""
 
-from holdfast.api._access import KeyInvalid, RequireKey
-from holdfast.api._errors import error_body, install_error_handlers
+from holdfast.api._access import (
+    SESSION_COOKIE,
+    KeyInvalid,
+    OriginRefused,
+    OwnPages,
+    RequireKey,
+    Session,
+)
+from holdfast.api._errors import error_body, install_error_handlers, request_id
 from holdfast.api._language import language_routes
 from holdfast.api._observe import Metrics, Observe
 from holdfast.api._service import model_routes, service_routes
@@ -9,10 +16,14 @@ from holdfast.api._speech import speech_routes
 from holdfast.api._uploads import UnsupportedContent, UploadInvalid, UploadTooLarge
 
 __all__ = [
+    "SESSION_COOKIE",
     "KeyInvalid",
     "Metrics",
     "Observe",
+    "OriginRefused",
+    "OwnPages",
     "RequireKey",
+    "Session",
     "UnsupportedContent",
     "UploadInvalid",
     "UploadTooLarge",
@@ -20,6 +31,7 @@ __all__ = [
     "install_error_handlers",
     "language_routes",
     "model_routes",
+    "request_id",
     "service_routes",
     "speech_routes",
 ]

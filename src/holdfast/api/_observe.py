@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.api._errors import request_id, unexpected
-from holdfast.runtime import ModelState, Supervisor
+from holdfast.runtime import ModelState, ModelStatus, Supervisor
 
 __all__ = ["Metrics", "Observe"]
 
@@ -26,6 +27,7 @@ class _Models(Collector):
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self.others: Sequence[ModelStatus] = ()
 
     def collect(self) -> list[Metric]:
         """Return one family per number."""
@@ -41,7 +43,7 @@ class _Models(Collector):
         memory = GaugeMetricFamily(
             "holdfast_model_memory_bytes", "What loading a model took", labels=["model"]
         )
-        for status in self._supervisor.statuses():
+        for status in (*self._supervisor.statuses(), *self.others):
             for name in ModelState:
                 state.add_metric([status.id, str(name)], float(status.state is name))
             waiting.add_metric([status.id], status.waiting)
@@ -56,7 +58,8 @@ class Metrics:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Models(supervisor))
+        self._models = _Models(supervisor)
+        self._registry.register(self._models)
         self.requests = Counter(
             "holdfast_requests", "Requests by route and status", ["method", "route", "status"],
             registry=self._registry,
@@ -66,8 +69,9 @@ class Metrics:
             ["method", "route"], registry=self._registry, buckets=_BUCKETS_S,
         )  # fmt: skip
 
-    def text(self) -> bytes:
-        """Return them in Prometheus' text form."""
+    def text(self, others: Sequence[ModelStatus] = ()) -> bytes:
+        """Return them in Prometheus' text form; ``others`` are models that others answer for."""
+        self._models.others = others
         return generate_latest(self._registry)
 
 

@@ -25,10 +25,10 @@ class ErrorAnswer(BaseModel):
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the description of error answers with these statuses, and with the one all have.
+    """Return the description of error answers with these statuses, and with those all have.
 
     A 500 is described nowhere: it is a fault."""
     return {
         status: {"model": ErrorAnswer, "description": HTTPStatus(status).phrase}
-        for status in sorted({401, *statuses})
+        for status in sorted({401, 403, *statuses})
     }

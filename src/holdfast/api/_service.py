@@ -55,7 +55,8 @@ def service_routes(services: Services, metrics: Metrics) -> APIRouter:
     @router.get("/metrics", response_class=PlainTextResponse, responses=refusals())
     async def numbers() -> Response:
         """Return the service's numbers in Prometheus' text form."""
-        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        slot = await services.language.status(supervisor.machine)
+        return Response(metrics.text([slot]), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

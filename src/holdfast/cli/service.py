@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.cli._rounds import Line
     from holdfast.client import Model
     from holdfast.config import ServiceSettings
+    from holdfast.doctor import Checkup
     from holdfast.server import RunningServer, ServerSettings
     from holdfast.wiring import Services
 
@@ -69,7 +70,8 @@ def _up(args: argparse.Namespace, context: Context) -> int:
     log_service(service.log_format, quiet=context.quiet, verbose=context.verbose)
     # What happens is in the log; only how far a download has come is shown besides.
     services = services_for(context, service, said=(Progress,))
-    doctor = threading.Thread(target=_examine, args=(context,), name="holdfast-doctor", daemon=True)
+    arguments = (context, services.checkup)
+    doctor = threading.Thread(target=_tell_findings, args=arguments, daemon=True)
     doctor.start()
     if args.once:
         return _once(services, settings, context, doctor)
@@ -268,15 +270,10 @@ def _announce(
     context.say(f"yours: curl -F file=@RECORDING {server.url}/v1/audio/speech/timestamps")
 
 
-def _examine(context: Context) -> None:
+def _tell_findings(context: Context, checkup: Checkup | None) -> None:
     """Say what the doctor finds, while the models are being brought."""
-    from holdfast.doctor import examine
-
-    try:
-        # The starter set needs no network, so nothing is to be said about it.
-        findings = examine(context.settings._replace(offline=True), context.env)
-    except HoldfastError as error:
-        context.say(f"doctor: {error}")
+    findings = checkup.wait(_ANSWER_WITHIN_S) if checkup is not None else None
+    if findings is None:
         return
     for finding in findings:
         if finding.severity in {"error", "warning"}:

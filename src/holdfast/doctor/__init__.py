@@ -11,10 +11,11 @@ from typing import Any
 from holdfast.checks import Finding, ranked
 from holdfast.config import Settings
 from holdfast.doctor._checks import Examination
+from holdfast.doctor._checkup import Checkup
 from holdfast.doctor._known import KNOWN, Known
 from holdfast.doctor._logs import Told, explain, read_log
 
-__all__ = ["KNOWN", "Known", "Told", "diagnose", "examine", "explain", "read_log"]
+__all__ = ["KNOWN", "Checkup", "Known", "Told", "diagnose", "examine", "explain", "read_log"]
 
 
 def examine(settings: Settings, env: Mapping[str, str]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """The application factory."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -10,14 +11,19 @@ from holdfast._version import __version__
 from holdfast.api import (
     Metrics,
     Observe,
+    OwnPages,
     RequireKey,
+    Session,
     install_error_handlers,
     language_routes,
     model_routes,
     service_routes,
     speech_routes,
 )
+from holdfast.server._pages import Pages
+from holdfast.server._recent import RecentErrors
 from holdfast.server._settings import ServerSettings
+from holdfast.server._tracing import add_tracing
 from holdfast.wiring import Services
 
 __all__ = ["create_app"]
@@ -30,16 +36,21 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     the engines are closed when it ends.
     """
     settings = settings or ServerSettings()
+    recent = RecentErrors()
+    session = Session(str(settings.key)) if settings.key is not None else None
+    pages = Pages(services, recent, session)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        services.supervisor.start()
-        try:
-            yield
-        finally:
-            await run_in_threadpool(services.supervisor.close)
-            await services.language.close()
+        with recent.listening():
+            services.supervisor.start()
+            try:
+                yield
+            finally:
+                await run_in_threadpool(services.supervisor.close)
+                await services.language.close()
+                await run_in_threadpool(send_spans)
 
     app = FastAPI(
         title="Holdfast",
@@ -49,12 +60,15 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
         redoc_url=None,
     )
     install_error_handlers(app)
-    if settings.key is not None:
-        app.add_middleware(RequireKey, key=str(settings.key))
+    if session is not None:
+        app.add_middleware(RequireKey, session=session, sign_in=pages.sign_in)
+    app.add_middleware(OwnPages, here_only=session is None)
     metrics = Metrics(services.supervisor)
+    send_spans = add_tracing(app, os.environ)
     app.add_middleware(Observe, metrics=metrics)  # the outermost: it sees refusals too
     app.include_router(service_routes(services, metrics))
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
+    pages.mount(app)
     return app
