@@ -8,24 +8,28 @@ from holdfast.api._access import (
     RequireKey,
     Session,
 )
+from holdfast.api._doors import Doors, PassDoors
 from holdfast.api._errors import error_body, install_error_handlers, request_id
 from holdfast.api._language import language_routes
 from holdfast.api._observe import Metrics, Observe
 from holdfast.api._service import model_routes, service_routes
 from holdfast.api._speech import speech_routes
-from holdfast.api._uploads import UnsupportedContent, UploadInvalid, UploadTooLarge
+from holdfast.api._uploads import UnsupportedContent, UploadInvalid, UploadStalled, UploadTooLarge
 
 __all__ = [
     "SESSION_COOKIE",
+    "Doors",
     "KeyInvalid",
     "Metrics",
     "Observe",
     "OriginRefused",
     "OwnPages",
+    "PassDoors",
     "RequireKey",
     "Session",
     "UnsupportedContent",
     "UploadInvalid",
+    "UploadStalled",
     "UploadTooLarge",
     "error_body",
     "install_error_handlers",

@@ -134,11 +134,13 @@ class OwnPages:
         if self._here_only and not _is_here(host):
             return f"it asks for {host!r}, and without a key only this machine's own names are used"
         origin = headers.get(b"origin")
-        if origin is None or b"authorization" in headers or b"x-api-key" in headers:
+        if origin is None or b"x-api-key" in headers:
             return ""
+        if headers.get(b"authorization", "").lower().startswith("bearer "):
+            return ""  # a browser adds a remembered name and password by itself, but never this
         if scope["type"] == "http" and scope["method"] in _READING:
             return ""
-        if urlsplit(origin).netloc.lower() == host.lower():
+        if _place_of(origin) == host.lower():
             return ""
         return f"its origin is {origin!r}"
 
@@ -152,10 +154,18 @@ def _session_of(header: str) -> str:
 
 
 def _is_here(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname if host else "localhost"
-    if name is None:
+    try:
+        name = urlsplit(f"//{host}").hostname if host else "localhost"
+    except ValueError:
         return False
     try:
-        return ipaddress.ip_address(name).is_loopback
+        return ipaddress.ip_address(name or "").is_loopback
     except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
+        return name is not None and (name == "localhost" or name.endswith(".localhost"))
+
+
+def _place_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

@@ -5,6 +5,7 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from http import HTTPMethod
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -18,6 +19,7 @@ from holdfast.runtime import ModelState, ModelStatus, Supervisor
 __all__ = ["Metrics", "Observe"]
 
 _log = logging.getLogger("holdfast.access")
+_METHODS = frozenset({*HTTPMethod})
 _SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -111,7 +113,8 @@ class Observe:
 
     def _note(self, scope: Scope, status: int, seconds: float, own: str) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if route != "unmatched" else "ANY"
+        # A method is whatever word a client sends: numbers are kept for those that there are.
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
         facts = {

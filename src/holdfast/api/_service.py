@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from holdfast._version import __version__
+from holdfast.api._doors import Doors
 from holdfast.api._errors import error_body
 from holdfast.api._observe import Metrics
 from holdfast.api._schemas import refusals
@@ -22,22 +23,24 @@ ModelId = Annotated[
 __all__ = ["model_routes", "service_routes"]
 
 
-def service_routes(services: Services, metrics: Metrics) -> APIRouter:
-    """Return the routes over ``services``."""
+def service_routes(services: Services, metrics: Metrics, doors: Doors) -> APIRouter:
+    """Return the routes over ``services``; ``doors`` know whether it is ending."""
     router = APIRouter()
     started = time.monotonic()
     supervisor = services.supervisor
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health", responses=refusals())
     async def health() -> dict[str, Any]:
         """Say that the process serves."""
         uptime = round(time.monotonic() - started, 3)
         return {"status": "ok", "version": __version__, "uptime_s": uptime}
 
+    @router.head("/ready", include_in_schema=False)
     @router.get("/ready", response_model=None, responses=refusals(503))
     async def ready() -> JSONResponse:
         """Say whether every preloaded model is present, verified and loaded."""
-        if supervisor.refusing:
+        if doors.closing or supervisor.refusing:
             ending = error_body(503, "the service is ending", "shutting-down")
             return JSONResponse({"status": "ending", **ending}, 503, {"Retry-After": "5"})
         waiting = supervisor.not_ready()

@@ -109,6 +109,6 @@ def _options(fields: dict[str, str]) -> VadOptions:
         except ValueError as error:
             kind = "a whole number" if read is int else "a number"
             raise OptionInvalid(
-                f"{field} must be {kind}", why=f"it is {text!r}", param=field
+                f"{field} must be {kind}", why=f"it is {text[:40]!r}", param=field
             ) from error
     return VadOptions(**values)

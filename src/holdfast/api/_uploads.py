@@ -1,5 +1,6 @@
 """Receiving a form with a file: counted while it streams, on disk beyond a megabyte."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -11,9 +12,18 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from holdfast.errors import HoldfastError
 
-__all__ = ["UnsupportedContent", "Upload", "UploadInvalid", "UploadTooLarge", "received_upload"]
+__all__ = [
+    "UnsupportedContent",
+    "Upload",
+    "UploadInvalid",
+    "UploadStalled",
+    "UploadTooLarge",
+    "blocks_of",
+    "received_upload",
+]
 
 _MOST_FIELDS = 32
+_STALL_S = 30.0
 
 
 class UploadTooLarge(HoldfastError):
@@ -21,6 +31,13 @@ class UploadTooLarge(HoldfastError):
 
     code = "upload-too-large"
     http_status = 413
+
+
+class UploadStalled(HoldfastError):
+    """A request whose body stopped coming."""
+
+    code = "upload-stalled"
+    http_status = 408
 
 
 class UnsupportedContent(HoldfastError):
@@ -70,8 +87,9 @@ async def received_upload(request: Request, limit_bytes: int) -> AsyncIterator[U
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=_MOST_FIELDS)
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise UploadInvalid("the form cannot be read", why=error.message) from error
+    except (MultiPartException, UnicodeError, LookupError) as error:
+        # The form names the encoding of its own fields: any that Python has, or none.
+        raise UploadInvalid("the form cannot be read", why=str(error)) from error
     finally:
         await stream.aclose()
     try:
@@ -82,10 +100,30 @@ async def received_upload(request: Request, limit_bytes: int) -> AsyncIterator[U
 
 async def _counted(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:
     received = 0
-    async for block in request.stream():
+    async for block in blocks_of(request):
         received += len(block)
         if received > limit_bytes:
             raise _too_large(limit_bytes)
+        yield block
+
+
+async def blocks_of(request: Request) -> AsyncGenerator[bytes, None]:
+    """Receive a body as it comes.
+
+    Raises:
+        UploadStalled: nothing came for longer than any network pauses.
+    """
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_STALL_S):
+                block = await anext(stream, None)
+        except TimeoutError as error:
+            raise UploadStalled(
+                "the request did not come to its end", why=f"nothing came for {_STALL_S:.0f} s"
+            ) from error
+        if block is None:
+            return
         yield block
 
 

@@ -7,7 +7,18 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from holdfast.cli._context import shown
+
 __all__ = ["log_service"]
+
+
+class _Plain(logging.Formatter):
+    """Lines for people: what somebody sent is shown, and does nothing to a terminal or a line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line without its traceback."""
+        record.message = shown(record.message).replace("\n", "\\n")
+        return super().formatMessage(record)
 
 
 class _Json(logging.Formatter):
@@ -33,7 +44,7 @@ def log_service(form: str, *, quiet: bool, verbose: bool) -> None:
     Requests are logged when ``verbose``, and always as JSON; ``quiet`` leaves warnings and errors.
     """
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+    plain = _Plain("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if form == "json" else plain)
     ours = logging.getLogger("holdfast")
     ours.handlers = [handler]

@@ -69,7 +69,8 @@ def _up(args: argparse.Namespace, context: Context) -> int:
     settings = ServerSettings.of(service)
     log_service(service.log_format, quiet=context.quiet, verbose=context.verbose)
     # What happens is in the log; only how far a download has come is shown besides.
-    services = services_for(context, service, said=(Progress,))
+    said = (Progress, Notice) if args.once else (Progress,)
+    services = services_for(context, service, said)
     arguments = (context, services.checkup)
     doctor = threading.Thread(target=_tell_findings, args=arguments, daemon=True)
     doctor.start()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from holdfast.config._reading import Reading, flag, from_variables, read, secret
+from holdfast.config._reading import Reading, flag, from_variables, given, read, secret
 from holdfast.config._service import (
     MODEL_READINGS,
     SERVICE_READINGS,
@@ -73,9 +73,7 @@ def configuration(
         found = _read_table(table, given, {key: readings[name] for key, name in keys.items()})
         values |= {keys[key]: value for key, value in found.items()}
         values |= from_variables(readings, env)
-    values |= {
-        name: value for name, value in overrides.items() if name not in known and value is not None
-    }
+    values |= _given({k: v for k, v in overrides.items() if k not in known and v is not None})
     values[_MODELS] = {
         model: ModelSettings(**_read_table(f"{_MODELS}.{model}", given, MODEL_READINGS))
         for model, given in tables.get(_MODELS, {}).items()
@@ -83,16 +81,22 @@ def configuration(
     return Configuration(settings, ServiceSettings(**values), path)
 
 
+def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a command was told, checked like everything else."""
+    readings = {name: of for table in SERVICE_READINGS.values() for name, of in table.items()}
+    return {name: given(f"--{name}", value, readings[name]) for name, value in overrides.items()}
+
+
 def _load(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigInvalid(
             f"{path} cannot be read", why=reason or str(error),
-            hint=f"correct it, or leave it out: unset {CONFIG_VARIABLE}",
+            hint=f"correct it, or leave it out: without --config, unset {CONFIG_VARIABLE}",
         ) from error  # fmt: skip
 
 

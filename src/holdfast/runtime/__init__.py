@@ -12,6 +12,7 @@ from holdfast.runtime._errors import (
     EngineHung,
     HardwareMissing,
     MemoryBudgetExceeded,
+    MemoryBudgetTooSmall,
     ModelBusy,
     ModelFailed,
     ModelInUse,
@@ -25,7 +26,7 @@ from holdfast.runtime._jobs import Batch, Job, Limits, check_wanted
 from holdfast.runtime._slot import Backoff, retry_after_s
 from holdfast.runtime._spec import Engine, ModelSpec, Provided
 from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
-from holdfast.runtime._supervisor import Supervisor
+from holdfast.runtime._supervisor import Supervisor, shutting_down
 
 __all__ = [
     "Backoff",
@@ -44,6 +45,7 @@ __all__ = [
     "Limits",
     "Machine",
     "MemoryBudgetExceeded",
+    "MemoryBudgetTooSmall",
     "ModelBusy",
     "ModelFailed",
     "ModelInUse",
@@ -61,5 +63,6 @@ __all__ = [
     "check_wanted",
     "process_memory_mb",
     "retry_after_s",
+    "shutting_down",
     "this_machine",
 ]

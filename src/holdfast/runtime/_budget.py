@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from holdfast.runtime._errors import MemoryBudgetExceeded
+from holdfast.runtime._errors import MemoryBudgetExceeded, MemoryBudgetTooSmall
 
 __all__ = ["Budget", "Held", "room_for"]
 
@@ -35,16 +36,23 @@ def room_for(model: str, memory_mb: float, held: Sequence[Held], budget: Budget)
     """Return the models to unload so that ``model`` fits; none if it does as it is.
 
     Raises:
+        MemoryBudgetTooSmall: it would not fit if it were alone.
         MemoryBudgetExceeded: it cannot be made to fit, now.
     """
     if budget.memory_mb is None:
         return []
+    if memory_mb > budget.memory_mb:
+        raise MemoryBudgetTooSmall(
+            f"{model} does not fit into the memory for models",
+            why=f"it takes {memory_mb:.0f} MB, and all together may take {budget.memory_mb} MB",
+            hint=f"memory_budget_mb = {math.ceil(memory_mb)}",
+        )
     taken = sum(other.memory_mb for other in held)
     over = taken + memory_mb - budget.memory_mb
     if over <= 0:
         return []
     victims: list[str] = []
-    if budget.when_full == "evict" and memory_mb <= budget.memory_mb:
+    if budget.when_full == "evict":
         for other in sorted(held, key=lambda one: one.last_used):
             if over > 0 and not other.busy:
                 victims.append(other.id)

@@ -181,12 +181,14 @@ class Desk:
             latest = min((job.deadline for job in self._running), default=time.monotonic())
         return max(time.monotonic() - latest, 0.0)
 
-    def forget_running(self) -> None:
+    def forget_overdue(self) -> None:
         """Count no longer what will never end; its clients are told, its threads left behind."""
+        now = time.monotonic()
         with self._turn:
-            running, self._running = list(self._running), set()
+            overdue = [job for job in self._running if job.deadline < now]
+            self._running.difference_update(overdue)
             self._turn.notify_all()
-        for job in running:
+        for job in overdue:
             job.fail(job.give_up())
 
     def _answer(self, host: Host) -> None:
@@ -253,7 +255,7 @@ class Desk:
             return [_Outcome(job, error=job.stopped()) for job in jobs]
         except WorkerDied as error:
             return [_Outcome(job, error=error) for job in jobs]
-        except Exception as error:  # noqa: BLE001 - it is the request's failure, not the service's
+        except BaseException as error:  # noqa: BLE001 - the request's failure; a thread has no other
             if all(job.unwanted for job in jobs):
                 # What it worked on went with its client: no fault of the engine's.
                 return [_Outcome(job, error=job.stopped()) for job in jobs]
@@ -263,7 +265,7 @@ class Desk:
             return [_Outcome(first, error=self._told(error))]
         return [_Outcome(job, answer) for job, answer in zip(jobs, answers, strict=True)]
 
-    def _told(self, error: Exception) -> HoldfastError:
+    def _told(self, error: BaseException) -> HoldfastError:
         if isinstance(error, HoldfastError):
             return error
         _log.error("%s raised over a request", self._model, exc_info=error)

@@ -12,6 +12,7 @@ __all__ = [
     "EngineHung",
     "HardwareMissing",
     "MemoryBudgetExceeded",
+    "MemoryBudgetTooSmall",
     "ModelBusy",
     "ModelFailed",
     "ModelInUse",
@@ -118,6 +119,14 @@ class HardwareMissing(HoldfastError):
     """A model that this machine has not the hardware for."""
 
     code = "hardware-missing"
+    exit_code = 10
+    http_status = 503
+
+
+class MemoryBudgetTooSmall(HoldfastError):
+    """A model that needs more memory than all models together may take."""
+
+    code = "memory-budget-too-small"
     exit_code = 10
     http_status = 503
 

@@ -145,7 +145,12 @@ def _gpus() -> tuple[Gpu, ...]:
     question = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(
-            question, capture_output=True, text=True, timeout=_ASK_WITHIN_S, check=True
+            question,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_WITHIN_S,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return ()

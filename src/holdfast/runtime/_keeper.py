@@ -12,7 +12,7 @@ from collections.abc import Callable
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 from holdfast.events import Event, Notice
 from holdfast.runtime._desk import Host, Local
-from holdfast.runtime._errors import CalledOff, EngineHung, HardwareMissing
+from holdfast.runtime._errors import CalledOff, EngineHung, HardwareMissing, MemoryBudgetTooSmall
 from holdfast.runtime._hardware import Machine, choose_device, process_memory_mb
 from holdfast.runtime._slot import Backoff, Slot, not_ready_error
 from holdfast.runtime._states import ModelState, transfer_of
@@ -22,7 +22,7 @@ __all__ = ["Keeper", "close_host"]
 
 _log = logging.getLogger(__name__)
 # No later attempt can end otherwise while the process lives.
-_FINAL = (ConfigInvalid, MissingExtra, HardwareMissing)
+_FINAL = (ConfigInvalid, MissingExtra, HardwareMissing, MemoryBudgetTooSmall)
 _WATCH_S = 1.0
 # What has not ended so long after its time will not end by itself.
 _HUNG_AFTER_S = 5.0
@@ -38,6 +38,7 @@ class Keeper:
         machine: what there is.
         backoff: pauses between attempts.
         make_room: unloads other models until this one fits, or raises.
+        check_room: raises if that would not be possible, or never will be.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Keeper:
         machine: Callable[[], Machine],
         backoff: Backoff,
         make_room: Callable[[Slot], None],
+        check_room: Callable[[Slot], None],
     ) -> None:
         self._slot = slot
         self._changed = changed
@@ -55,6 +57,8 @@ class Keeper:
         self._machine = machine
         self._backoff = backoff
         self._make_room = make_room
+        self._check_room = check_room
+        self._seen = Machine(None, None)
 
     def run(self) -> None:
         """Bring the model up when it is wanted, and look after it while it is there."""
@@ -83,20 +87,22 @@ class Keeper:
         except CalledOff:
             with self._changed:
                 self._move(ModelState.IDLE)
-        except Exception as error:  # noqa: BLE001 - it is the model's failure, not the service's
+        except BaseException as error:  # noqa: BLE001 - the model's failure; a thread has no other
             self._failed(error)
 
     def _bring_up(self) -> None:
         slot, spec = self._slot, self._slot.spec
-        lacking = spec.needs.lacking(self._machine())
+        self._seen = machine = self._machine()
+        lacking = spec.needs.lacking(machine)
         if lacking:
             raise HardwareMissing(
                 f"{spec.id} cannot run on this machine", why=lacking,
                 hint="leave it out, or run it where there is more",
             )  # fmt: skip
-        device = choose_device(spec.device, spec.devices, self._machine())
+        device = choose_device(spec.device, spec.devices, machine)
         with self._changed:
             slot.device = device
+        self._check_room(slot)  # before gigabytes are fetched or hashed for nothing
 
         def report(event: Event) -> None:
             with self._changed:
@@ -130,6 +136,8 @@ class Keeper:
         seconds = time.monotonic() - started
         if self._kept(host, seconds, memory_mb):
             _log.info("%s is ready: loaded from %s in %.2f s", spec.id, folder, seconds)
+            if isinstance(host, Worker):
+                host.watch()  # one that has died meanwhile is lost now, not before it was there
         else:
             close_host(spec.id, host)
 
@@ -184,7 +192,7 @@ class Keeper:
             retry_after_s=1,
         )
         self.lost(host, error)
-        slot.desk.forget_running()
+        slot.desk.forget_overdue()
 
     def lost(self, host: Host, error: HoldfastError) -> None:
         """The engine is gone or of no use: load it anew, after a pause."""
@@ -200,13 +208,13 @@ class Keeper:
         if isinstance(host, Worker):
             close_host(slot.spec.id, host)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         slot = self._slot
         with self._changed:
             retry = not isinstance(error, _FINAL)
             pause = self._backoff.after(slot.failures + 1, random.random())  # noqa: S311 - a pause
             slot.fail(error, pause if retry else math.inf)
-            status = slot.status(self._machine())
+            status = slot.status(self._seen)
             self._changed.notify_all()
         slot.desk.refuse_waiting(not_ready_error(status))
         ours = isinstance(error, HoldfastError)

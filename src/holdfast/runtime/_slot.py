@@ -52,7 +52,7 @@ class Slot:
         self.host: Host | None = None
         self.transfer: Transfer | None = None
         self.error: ErrorInfo | None = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.failures = 0
         self.next_try = 0.0  # by the monotonic clock; infinity: not by itself
         self.granted = False  # room was made for it
@@ -64,7 +64,7 @@ class Slot:
         self.state = check_move(self.state, state)
         self.granted = self.granted and state in {ModelState.LOADING, ModelState.READY}
 
-    def fail(self, error: Exception, pause_s: float) -> None:
+    def fail(self, error: BaseException, pause_s: float) -> None:
         """Note why an attempt or the engine failed; infinity: only a person can help."""
         self.failures += 1
         self.error, self.failure = ErrorInfo.of(error, retry=math.isfinite(pause_s)), error
@@ -127,14 +127,16 @@ def not_ready_error(status: ModelStatus) -> HoldfastError:
         reason += f", {progress.bytes} of {progress.bytes_total} bytes are here"
     if status.error is not None:
         reason += f"; the last attempt failed: {status.error.message}"
-    hint = "see /models"
+    hint, when = "see /models", {"retry_after_s": retry_after_s([status])}
     if status.state is ModelState.IDLE:
-        hint = f"POST /models/{status.id}/load"
+        hint, when = f"POST /models/{status.id}/load", {}
+    elif status.state is ModelState.FAILED and status.next_try_s is None:
+        when = {}  # asking again helps as little as another attempt would
     return ModelNotReady(
-        f"{status.id} cannot answer yet",
+        f"{status.id} cannot answer" + (" yet" if when else ""),
         why=reason,
         hint=hint,
-        retry_after_s=retry_after_s([status]),
+        **when,
         state=str(status.state),
         progress=progress.to_dict() if progress is not None else None,
     )

@@ -93,7 +93,7 @@ class ErrorInfo:
     retry: bool
 
     @classmethod
-    def of(cls, error: Exception, *, retry: bool) -> ErrorInfo:
+    def of(cls, error: BaseException, *, retry: bool) -> ErrorInfo:
         """Describe ``error``; one that is not ours shows its class."""
         if isinstance(error, HoldfastError):
             return cls(error.code, str(error), error.hint, retry)

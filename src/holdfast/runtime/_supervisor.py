@@ -18,7 +18,7 @@ from holdfast.runtime._slot import Backoff, Slot, not_ready_error
 from holdfast.runtime._spec import ModelSpec
 from holdfast.runtime._states import ModelState, ModelStatus
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "shutting_down"]
 
 T = TypeVar("T")
 _JOIN_S = 5.0
@@ -87,6 +87,7 @@ class Supervisor:
             self._look,
             self._backoff,
             self._make_room,
+            self._check_room,
         )
 
     def _look(self) -> Machine:
@@ -199,9 +200,10 @@ class Supervisor:
             ModelBusy: too many requests wait for it.
             ShuttingDown: the service is ending.
         """
-        slot = self._expected(model)
-        job: Job[T] = Job(work, args, slot.spec.limits, self._too_late(slot))
-        slot.desk.put(job)
+        with self._changed:  # until it is in the queue nobody lets the model rest
+            slot = self._expected(model)
+            job: Job[T] = Job(work, args, slot.spec.limits, self._too_late(slot))
+            slot.desk.put(job)
         return job
 
     def expect(self, model: str) -> None:
@@ -210,19 +212,19 @@ class Supervisor:
         Raises:
             HoldfastError: as `submit`.
         """
-        self._expected(model)
+        with self._changed:
+            self._expected(model)
 
     def _expected(self, model: str) -> Slot:
-        with self._changed:
-            slot = self._slot(model)
-            if self._refusing:
-                raise shutting_down()
-            if slot.resting and not slot.wanted:
-                slot.wanted, slot.next_try = True, 0.0
-                self._changed.notify_all()
-            if not slot.wanted or slot.state is ModelState.FAILED:
-                raise not_ready_error(slot.status(self.machine))
-            return slot
+        slot = self._slot(model)
+        if self._refusing:
+            raise shutting_down()
+        if slot.resting and not slot.wanted:
+            slot.wanted, slot.next_try = True, 0.0
+            self._changed.notify_all()
+        if not slot.wanted or slot.state is ModelState.FAILED:
+            raise not_ready_error(slot.status(self.machine))
+        return slot
 
     def ask(self, model: str, work: Work[T] | Batch, *args: Any) -> T:
         """Return what ``work`` returns, once the model has done it.
@@ -305,18 +307,26 @@ class Supervisor:
 
     def _make_room(self, slot: Slot) -> None:
         with self._loading, self._changed:
-            held = [
-                Held(other.spec.id, other.expected_mb, other.desk.last_used,
-                     other.state is not ModelState.READY or any(other.desk.counts()))
-                for other in self._slots.values()
-                if other is not slot and other.granted
-            ]  # fmt: skip
-            victims = room_for(slot.spec.id, slot.expected_mb, held, self._budget)
+            victims = self._victims(slot)
             slot.granted = True
             hosts = [(name, self._slots[name].rest()) for name in victims]
             self._changed.notify_all()
         for name, host in hosts:
             close_host(name, host)
+
+    def _check_room(self, slot: Slot) -> None:
+        with self._changed:
+            self._victims(slot)
+
+    def _victims(self, slot: Slot) -> list[str]:
+        """Return what must be unloaded for a model; raises if that is not enough."""
+        held = [
+            Held(other.spec.id, other.expected_mb, other.desk.last_used,
+                 other.state is not ModelState.READY or any(other.desk.counts()))
+            for other in self._slots.values()
+            if other is not slot and other.granted
+        ]  # fmt: skip
+        return room_for(slot.spec.id, slot.expected_mb, held, self._budget)
 
 
 def shutting_down() -> ShuttingDown:

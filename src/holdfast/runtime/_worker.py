@@ -60,6 +60,8 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            # What ends the service is told to all of its group; this one is let finish first.
+            start_new_session=True,
         )  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -78,7 +80,10 @@ class Worker:
         except BaseException:
             self.close()
             raise
-        name = f"holdfast-watches-{model}"
+
+    def watch(self) -> None:
+        """Begin to tell when the process ends without being asked to, also if it has already."""
+        name = f"holdfast-watches-{self._model}"
         threading.Thread(target=self._watch, name=name, daemon=True).start()
 
     @property

@@ -107,7 +107,7 @@ def _load(
         engine = load(folder, device)
     except HoldfastError:
         raise
-    except Exception as error:
+    except BaseException as error:
         _log.exception("loading failed")
         raise ModelFailed(
             "the model cannot be loaded",
@@ -124,12 +124,12 @@ def _outcome(engine: Engine, call: _Call) -> tuple[str, Any]:
             return "answer", call.work(engine, *call.args)
     except (HoldfastError, CalledOff) as error:
         return "error", error
-    except Exception as error:  # noqa: BLE001 - it is the request's failure
+    except BaseException as error:  # noqa: BLE001 - it is the request's failure
         _log.exception("a request failed")
         return "error", _failure(error)
 
 
-def _failure(error: Exception) -> EngineFailed:
+def _failure(error: BaseException) -> EngineFailed:
     return EngineFailed(
         "the model failed over this request",
         why=f"{type(error).__name__}: {error}",

@@ -9,9 +9,11 @@ from starlette.concurrency import run_in_threadpool
 
 from holdfast._version import __version__
 from holdfast.api import (
+    Doors,
     Metrics,
     Observe,
     OwnPages,
+    PassDoors,
     RequireKey,
     Session,
     install_error_handlers,
@@ -63,10 +65,12 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     if session is not None:
         app.add_middleware(RequireKey, session=session, sign_in=pages.sign_in)
     app.add_middleware(OwnPages, here_only=session is None)
+    doors = app.state.doors = Doors()
+    app.add_middleware(PassDoors, doors=doors)
     metrics = Metrics(services.supervisor)
     send_spans = add_tracing(app, os.environ)
     app.add_middleware(Observe, metrics=metrics)  # the outermost: it sees refusals too
-    app.include_router(service_routes(services, metrics))
+    app.include_router(service_routes(services, metrics, doors))
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))

@@ -107,7 +107,7 @@ class Pages:
         waiting = supervisor.not_ready()
         return {
             "version": __version__,
-            "ready": not waiting and not supervisor.refusing,
+            "ready": not waiting,
             "waiting": waiting,
             "models": [*_shown(supervisor.statuses(), True), *_shown([slot], False)],
             "findings": services.checkup.latest() if services.checkup else (),

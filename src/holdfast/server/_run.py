@@ -17,6 +17,7 @@ import uvicorn
 
 from holdfast.errors import ConfigInvalid, HoldfastError
 from holdfast.server._app import create_app
+from holdfast.server._protocol import PatientProtocol
 from holdfast.server._settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ __all__ = ["RunningServer", "running_server", "serve"]
 
 _START_WITHIN_S = 30.0
 _BACKLOG = 512
-_STOP_WITHIN_S = 10
+# For what is still flowing when its time is over.
+_STOP_WITHIN_S = 1
 _POLL_S = 0.01
 # Windows delivers a signal only between two waits of the main thread.
 _SIGNAL_POLL_S = 0.5
@@ -52,9 +54,11 @@ def running_server(
     """
     settings = settings or ServerSettings(port=0)
     listener = _listen(settings)
+    app = create_app(services, settings)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(services, settings),
+            app,
+            http=PatientProtocol,
             lifespan="on",
             ws="none",
             log_config=None,
@@ -79,7 +83,8 @@ def running_server(
         yield RunningServer(f"http://{host}:{listener.getsockname()[1]}")
     finally:
         # The port goes on answering, with 503 to new work, until what was begun is done.
-        services.supervisor.drain(settings.shutdown_s)
+        app.state.doors.close(settings.shutdown_s)
+        services.supervisor.refuse()
         server.should_exit = True
         thread.join(_STOP_WITHIN_S + _START_WITHIN_S)
         listener.close()

@@ -1,0 +1,32 @@
+"""How good a system is on trials: error rates, costs, calibration. Needs numpy; PAV needs SciPy."""
+
+from holdfast.voiceprint.evaluation._calibrate import Affine, fit_affine
+from holdfast.voiceprint.evaluation._curves import (
+    ASVSPOOF5_COSTS,
+    Curve,
+    DetectionCosts,
+    SpoofCosts,
+    act_dcf,
+    cllr,
+    detection_curve,
+    eer,
+    min_a_dcf,
+    min_cllr,
+    min_dcf,
+)
+
+__all__ = [
+    "ASVSPOOF5_COSTS",
+    "Affine",
+    "Curve",
+    "DetectionCosts",
+    "SpoofCosts",
+    "act_dcf",
+    "cllr",
+    "detection_curve",
+    "eer",
+    "fit_affine",
+    "min_a_dcf",
+    "min_cllr",
+    "min_dcf",
+]
