@@ -171,3 +171,22 @@ def test_a_token_never_shows_however_it_came() -> None:
 def test_doctor_can_be_called_again_and_whatever_was_imported(tmp_path: Path) -> None:
     for _ in range(2):
         assert holdfast.doctor(home=tmp_path, offline=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ({"profile": "foo"}, "--profile"),
+        ({"profile": "Starter"}, "--profile"),
+        ({"port": 70_000}, "--port"),
+    ],
+)
+def test_what_a_command_was_told_is_checked_too(override: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigInvalid, match=told):
+        configuration({}, **override)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "holdfast.toml"
+    path.write_bytes(b"\xef\xbb\xbf[server]\nport = 8123\n")
+    assert configuration({}, file=path).service.port == 8123
