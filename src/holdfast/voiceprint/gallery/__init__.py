@@ -1,0 +1,41 @@
+"""Enrolled voices: sealed, erasable, searched in memory. Needs the ``voiceprint`` extra."""
+
+from holdfast.voiceprint.gallery._errors import (
+    AuditBroken,
+    GalleryUnusable,
+    SpeakerInvalid,
+    TemplateTampered,
+    UnknownSpeaker,
+    VaultKeyMissing,
+    VaultKeyWrong,
+)
+from holdfast.voiceprint.gallery._gallery import Gallery
+from holdfast.voiceprint.gallery._index import Found, VoiceIndex
+from holdfast.voiceprint.gallery._records import Profile, Template, Utterance
+from holdfast.voiceprint.gallery._sqlite import SqliteStore
+from holdfast.voiceprint.gallery._store import AuditRow, GalleryStore, SpeakerRow, UtteranceRow
+from holdfast.voiceprint.gallery._vault import Vault, new_key, read_key
+
+__all__ = [
+    "AuditBroken",
+    "AuditRow",
+    "Found",
+    "Gallery",
+    "GalleryStore",
+    "GalleryUnusable",
+    "Profile",
+    "SpeakerInvalid",
+    "SpeakerRow",
+    "SqliteStore",
+    "Template",
+    "TemplateTampered",
+    "UnknownSpeaker",
+    "Utterance",
+    "UtteranceRow",
+    "Vault",
+    "VaultKeyMissing",
+    "VaultKeyWrong",
+    "VoiceIndex",
+    "new_key",
+    "read_key",
+]

@@ -1,0 +1,71 @@
+"""What can be wrong with enrolled voices."""
+
+from __future__ import annotations
+
+from holdfast.errors import HoldfastError
+
+__all__ = [
+    "AuditBroken",
+    "GalleryUnusable",
+    "SpeakerInvalid",
+    "TemplateTampered",
+    "UnknownSpeaker",
+    "VaultKeyMissing",
+    "VaultKeyWrong",
+]
+
+
+class UnknownSpeaker(HoldfastError):
+    """An id that no speaker has."""
+
+    code = "unknown-speaker"
+    exit_code = 2
+    http_status = 404
+
+
+class SpeakerInvalid(HoldfastError):
+    """An id, a name, a tag or exported data that cannot be taken."""
+
+    code = "speaker-invalid"
+    exit_code = 2
+    http_status = 422
+
+
+class VaultKeyMissing(HoldfastError):
+    """There are templates, and no key to open them with."""
+
+    code = "vault-key-missing"
+    exit_code = 2
+    http_status = 503
+
+
+class VaultKeyWrong(HoldfastError):
+    """The key is not the one that the templates were sealed with."""
+
+    code = "vault-key-wrong"
+    exit_code = 2
+    http_status = 503
+
+
+class TemplateTampered(HoldfastError):
+    """A stored template that was changed, or moved to another speaker."""
+
+    code = "template-tampered"
+    exit_code = 6
+    http_status = 503
+
+
+class AuditBroken(HoldfastError):
+    """Lines of the audit log that were changed, removed or added from outside."""
+
+    code = "audit-broken"
+    exit_code = 6
+    http_status = 503
+
+
+class GalleryUnusable(HoldfastError):
+    """The place that templates are kept in cannot be read or written."""
+
+    code = "gallery-unusable"
+    exit_code = 7
+    http_status = 503

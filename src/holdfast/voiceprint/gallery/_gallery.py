@@ -1,0 +1,294 @@
+"""Enrolled speakers: their profiles, their utterances, the centroid that is compared."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from holdfast.voiceprint.gallery._errors import (
+    AuditBroken,
+    SpeakerInvalid,
+    UnknownSpeaker,
+)
+from holdfast.voiceprint.gallery._index import Found, Vectors, VoiceIndex
+from holdfast.voiceprint.gallery._records import (
+    EXPORT,
+    Profile,
+    Template,
+    Utterance,
+    check_profile,
+    plain,
+    speaker_of,
+    template_of,
+    utterance_of,
+)
+from holdfast.voiceprint.gallery._store import GalleryStore, SpeakerRow, UtteranceRow
+from holdfast.voiceprint.gallery._vault import Vault
+
+__all__ = ["Gallery"]
+
+_ATTEMPTS = 5
+
+
+class Gallery:
+    """Every enrolled speaker of a deployment. Safe to use from several threads.
+
+    What is sealed is opened on the way through; the centroids stay in memory for search, and follow
+    what other processes enrol and erase.
+
+    Args:
+        store: where sealed rows are kept.
+        vault: seals and opens them.
+
+    Raises:
+        VaultKeyWrong: the vault's key is not that of what is kept here.
+    """
+
+    def __init__(self, store: GalleryStore, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+        self._turn = threading.Lock()
+        self._indexes: dict[str, VoiceIndex] = {}
+        self._version = 0
+        vault.check(store.proof(vault.proof))
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    # -- speakers
+
+    def put(self, profile: Profile, by: str = "") -> Profile:
+        """Add a speaker, or replace the profile of one that is here; return it as kept.
+
+        Raises:
+            SpeakerInvalid: an id, name, tag or note that cannot be taken.
+        """
+        check_profile(profile)
+        for _ in range(_ATTEMPTS):
+            row = self._store.speaker(profile.id)
+            if row is None:
+                kept = replace(profile, created=_now())
+                wrapped = self._vault.new_speaker_key(profile.id)
+                new = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
+                if self._store.add_speaker(new, _line("create", profile.id, by)):
+                    return kept
+            else:
+                kept = replace(profile, created=self._profile(row).created)
+                changed = row._replace(profile=self._sealed_profile(row.wrapped_key, kept))
+                if self._store.set_profile(changed, _line("change", profile.id, by)):
+                    return kept
+        raise SpeakerInvalid(
+            f"speaker {profile.id!r} is being created and erased by others", why="all at once",
+            hint="try again",
+        )  # fmt: skip
+
+    def profile(self, speaker: str) -> Profile:
+        """Return a speaker's profile.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        return self._profile(self._row(speaker))
+
+    def profiles(self) -> list[Profile]:
+        """Return every speaker's profile, by id."""
+        return [self._profile(row) for row in self._store.speakers()]
+
+    def erase(self, speaker: str, by: str = "") -> None:
+        """Destroy all that is kept of a speaker, the key first of all.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        if not self._store.erase(speaker, _line("erase", speaker, by)):
+            raise _unknown(speaker)
+
+    # -- templates
+
+    def enrol(self, speaker: str, utterances: Sequence[Utterance], by: str = "") -> None:
+        """Add utterances to a speaker: all of them or none.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        row = self._row(speaker)
+        rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
+        told = _line("enrol", speaker, by, utterances=len(rows))
+        if not self._store.add_utterances(row, rows, told):
+            raise _unknown(speaker)
+
+    def utterances(self, speaker: str) -> list[Utterance]:
+        """Return a speaker's utterances, of every model, in the order of their enrolment.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        row = self._row(speaker)
+        return [self._opened(row, each) for each in self._store.utterances(speaker)]
+
+    def template(self, speaker: str, model: str) -> Template | None:
+        """Return what a voice is compared with; None where nothing of this model is enrolled.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        return template_of([each for each in self.utterances(speaker) if each.model == model])
+
+    def outdated(self, model: str) -> list[str]:
+        """Return the speakers whose utterances are all of other models: to be enrolled again."""
+        models: dict[str, set[str]] = {}
+        for row in self._store.utterances():
+            models.setdefault(row.speaker, set()).add(row.model)
+        return sorted(speaker for speaker, found in models.items() if model not in found)
+
+    def search(self, model: str, probe: Vectors, most: int, at_least: float) -> list[Found]:
+        """Return the speakers that a voice sounds like; see `VoiceIndex.search`.
+
+        Args:
+            model: fingerprint of the model that made ``probe``.
+            probe: shape (dimension,), of length 1.
+        """
+        with self._turn:
+            self._follow()
+            index = self._indexes.get(model)
+            return [] if index is None else index.search(probe, most, at_least)
+
+    def _follow(self) -> None:
+        """Bring the indexes up to what is stored: what has changed is read, the rest stays."""
+        changes = self._store.changes(self._version)
+        if not changes:
+            return
+        if self._version == 0:
+            rows = {row.id: row for row in self._store.speakers()}
+            found: dict[str, list[UtteranceRow]] = {}
+            for each in self._store.utterances():
+                found.setdefault(each.speaker, []).append(each)
+            for speaker, row in rows.items():
+                self._index(speaker, row, found.get(speaker, ()))
+        else:
+            for _, speaker in changes:
+                changed = self._store.speaker(speaker)
+                self._index(speaker, changed, tuple(self._store.utterances(speaker)))
+        self._version = changes[-1][0]
+
+    def _index(self, speaker: str, row: SpeakerRow | None, found: Sequence[UtteranceRow]) -> None:
+        for index in self._indexes.values():
+            index.drop(speaker)
+        if row is None:
+            return
+        opened = [self._opened(row, each) for each in found]
+        for model in {each.model for each in opened}:
+            template = template_of([each for each in opened if each.model == model])
+            if template is not None:
+                index = self._indexes.setdefault(model, VoiceIndex(len(template.centroid)))
+                index.put(speaker, template.centroid)
+
+    # -- the log, and one's own data
+
+    def note(self, action: str, speaker: str, by: str = "", **facts: Any) -> None:
+        """Add a line to the audit log."""
+        self._store.note(_line(action, speaker, by, **facts))
+
+    def audit(self) -> Iterator[dict[str, Any]]:
+        """Yield the audit log, the oldest line first.
+
+        Raises:
+            AuditBroken: a line was changed, removed or added from outside.
+        """
+        before = b""
+        for number, row in enumerate(self._store.audit(), 1):
+            if row.number != number or row.seal != self._vault.chain(before, row.line):
+                raise AuditBroken(
+                    f"the audit log is not whole from line {number} on",
+                    why="the line's seal does not follow from the lines before it",
+                    hint="compare it with a copy; what follows cannot be relied on",
+                )
+            before = row.seal
+            yield {"number": number, **json.loads(row.line)}
+
+    def export(self, speaker: str, by: str = "") -> dict[str, Any]:
+        """Return all that is kept of a speaker, opened, as JSON-ready data.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        profile, utterances = self.profile(speaker), self.utterances(speaker)
+        self.note("export", speaker, by)
+        return {
+            "form": EXPORT,
+            "profile": asdict(profile) | {"tags": list(profile.tags)},
+            "utterances": [plain(utterance) for utterance in utterances],
+        }
+
+    def take_in(self, exported: Mapping[str, Any], by: str = "") -> Profile:
+        """Add a speaker that `export` gave, with all utterances; return the profile.
+
+        Raises:
+            SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
+        """
+        try:
+            profile, utterances = speaker_of(exported)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpeakerInvalid(
+                "this is no exported speaker", why=f"{type(error).__name__}: {error}",
+                hint="holdfast voiceprint speakers --export ID > FILE gives one",
+            ) from error  # fmt: skip
+        if self._store.speaker(profile.id) is not None:
+            raise SpeakerInvalid(
+                f"speaker {profile.id!r} is here already", why="nothing is put over it",
+                hint=f"holdfast voiceprint speakers --erase {profile.id}",
+            )  # fmt: skip
+        kept = self.put(profile, by)
+        self.enrol(profile.id, utterances, by)
+        return kept
+
+    # -- sealing
+
+    def _row(self, speaker: str) -> SpeakerRow:
+        row = self._store.speaker(speaker)
+        if row is None:
+            raise _unknown(speaker)
+        return row
+
+    def _sealed_profile(self, wrapped: bytes, profile: Profile) -> bytes:
+        content = json.dumps(asdict(profile)).encode()
+        return self._vault.seal(profile.id, wrapped, content, "profile")
+
+    def _profile(self, row: SpeakerRow) -> Profile:
+        content = json.loads(self._vault.open(row.id, row.wrapped_key, row.profile, "profile"))
+        return Profile(**(content | {"tags": tuple(content["tags"])}))
+
+    def _sealed_utterance(self, row: SpeakerRow, utterance: Utterance) -> UtteranceRow:
+        own = uuid.uuid4().hex
+        kept = replace(utterance, id=own, created=utterance.created or _now())
+        content = json.dumps(plain(kept)).encode()
+        sealed = self._vault.seal(row.id, row.wrapped_key, content, f"{own}:{utterance.model}")
+        return UtteranceRow(own, row.id, utterance.model, sealed)
+
+    def _opened(self, row: SpeakerRow, found: UtteranceRow) -> Utterance:
+        # The model stands outside too, for those who look without a key; it is bound to the seal.
+        what = f"{found.id}:{found.model}"
+        content = self._vault.open(row.id, row.wrapped_key, found.sealed, what)
+        return utterance_of(json.loads(content))
+
+
+def _unknown(speaker: str) -> UnknownSpeaker:
+    return UnknownSpeaker(
+        f"there is no speaker {speaker!r}", why="none has this id, or it was erased",
+        hint="holdfast voiceprint speakers lists them",
+    )  # fmt: skip
+
+
+def _line(action: str, speaker: str, by: str, **facts: Any) -> str:
+    about = {"time": _now(), "action": action, "speaker": speaker, "by": by, **facts}
+    return json.dumps(about, ensure_ascii=False, sort_keys=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

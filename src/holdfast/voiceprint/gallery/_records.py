@@ -1,0 +1,145 @@
+"""What is known of a speaker, and how it is written down. Rules only; nothing here does I/O."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from holdfast.voiceprint.gallery._errors import SpeakerInvalid
+from holdfast.voiceprint.gallery._index import Vectors
+
+__all__ = [
+    "EXPORT",
+    "Profile",
+    "Template",
+    "Utterance",
+    "check_profile",
+    "plain",
+    "speaker_of",
+    "template_of",
+    "utterance_of",
+]
+
+EXPORT = "holdfast-voiceprint-export-1"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+_MOST_TEXT = 2000
+_MOST_TAGS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is known of a speaker besides the voice.
+
+    Attributes:
+        id: the name it is asked for by; letters, digits and ``._@-``.
+        display_name: for people; the id where empty.
+        tags: for whoever uses the service.
+        consent: the note on what was agreed to, when and how.
+        created: UTC, ISO 8601.
+    """
+
+    id: str
+    display_name: str = ""
+    tags: tuple[str, ...] = ()
+    consent: str = ""
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """One enrolled utterance.
+
+    Attributes:
+        vector: shape (dimension,), float32, as the model gives it.
+        model: fingerprint of the model that made it.
+        speech_s: seconds of net speech in it.
+        facts: what was measured of the recording.
+        created: UTC, ISO 8601.
+    """
+
+    vector: Vectors
+    model: str
+    speech_s: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    created: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a voice is compared with: of one speaker and one model.
+
+    Attributes:
+        vectors: shape (n, dimension), float32, of length 1 each.
+        centroid: shape (dimension,), their mean, of length 1.
+        speech_s: net speech behind it.
+    """
+
+    vectors: Vectors
+    centroid: Vectors
+    speech_s: float
+
+
+def template_of(utterances: Sequence[Utterance]) -> Template | None:
+    if not utterances:
+        return None
+    vectors = np.stack([_unit(each.vector) for each in utterances])
+    return Template(vectors, _unit(vectors.mean(axis=0)), sum(each.speech_s for each in utterances))
+
+
+def _unit(vector: Vectors) -> Vectors:
+    length = float(np.linalg.norm(vector))
+    return (vector / length).astype(np.float32) if length else vector
+
+
+def plain(utterance: Utterance) -> dict[str, Any]:
+    vector = base64.b64encode(np.asarray(utterance.vector, "<f4").tobytes()).decode("ascii")
+    return {
+        "id": utterance.id,
+        "model": utterance.model,
+        "vector": vector,
+        "speech_s": utterance.speech_s,
+        "facts": dict(utterance.facts),
+        "created": utterance.created,
+    }
+
+
+def utterance_of(plain: Mapping[str, Any]) -> Utterance:
+    vector = np.frombuffer(base64.b64decode(plain["vector"], validate=True), "<f4")
+    if not len(vector) or not np.isfinite(vector).all():
+        raise ValueError("a vector is empty, or not finite")
+    return Utterance(
+        vector=vector.astype(np.float32),
+        model=str(plain["model"]),
+        speech_s=float(plain["speech_s"]),
+        facts=dict(plain["facts"]),
+        created=str(plain["created"]),
+        id=str(plain["id"]),
+    )
+
+
+def speaker_of(exported: Mapping[str, Any]) -> tuple[Profile, list[Utterance]]:
+    if exported["form"] != EXPORT:
+        raise ValueError(f"its form is {exported['form']!r}")
+    about = dict(exported["profile"])
+    profile = Profile(**(about | {"tags": tuple(about["tags"])}))
+    return profile, [utterance_of(each) for each in exported["utterances"]]
+
+
+def check_profile(profile: Profile) -> None:
+    problems = []
+    if not _ID.fullmatch(profile.id):
+        problems.append("the id must be 1 to 128 letters, digits or . _ @ -, the first no sign")
+    if max(len(profile.display_name), len(profile.consent)) > _MOST_TEXT:
+        problems.append(f"the display name and the consent note have at most {_MOST_TEXT} letters")
+    if len(profile.tags) > _MOST_TAGS or any(len(tag) > 128 for tag in profile.tags):
+        problems.append(f"there are at most {_MOST_TAGS} tags, of at most 128 letters")
+    if problems:
+        raise SpeakerInvalid(
+            "this speaker cannot be taken", why="; ".join(problems), hint="give another id or text"
+        )

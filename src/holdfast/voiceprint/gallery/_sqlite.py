@@ -1,0 +1,233 @@
+"""Sealed templates in SQLite: two files, so that the keys need not be in every copy.
+
+Both change in one transaction (SQLite's rollback journals span attached databases); what is deleted
+is overwritten (``secure_delete``), and a change that was reported is on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from holdfast.voiceprint.gallery._errors import GalleryUnusable
+from holdfast.voiceprint.gallery._store import AuditRow, Chain, SpeakerRow, UtteranceRow
+
+__all__ = ["SqliteStore"]
+
+_WAIT_S = 10.0
+_BATCH = 4096
+_TABLES = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, speaker TEXT UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS speakers (id TEXT PRIMARY KEY, profile BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS utterances (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,
+    speaker TEXT NOT NULL REFERENCES speakers (id) ON DELETE CASCADE,
+    model TEXT NOT NULL, sealed BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS utterances_by_speaker ON utterances (speaker);
+CREATE TABLE IF NOT EXISTS audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL, seal BLOB NOT NULL);
+CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER IF NOT EXISTS audit_is_fixed BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+CREATE TABLE IF NOT EXISTS keys.wrapped (id TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
+"""
+_SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys.wrapped USING (id)"
+_UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances WHERE number > ?"
+
+
+class SqliteStore:
+    """A `GalleryStore` in ``folder``.
+
+    Args:
+        folder: made if it is not there, for its owner only.
+        chain: seals audit lines.
+
+    Raises:
+        GalleryUnusable: it cannot be used.
+    """
+
+    def __init__(self, folder: Path, chain: Chain) -> None:
+        self._folder = folder
+        self._chain = chain
+        self._turn = threading.RLock()
+        with self._translated():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            paths = folder / "voiceprint.sqlite", folder / "voiceprint-keys.sqlite"
+            for path in paths:
+                # Made private at birth; SQLite would make it readable for others.
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = sqlite3.connect(
+                paths[0], timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("ATTACH DATABASE ? AS keys", (str(paths[1]),))
+            for name in ("main", "keys"):
+                self._db.execute(f"PRAGMA {name}.synchronous = EXTRA")
+                self._db.execute(f"PRAGMA {name}.secure_delete = ON")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+
+    def proof(self, make: Callable[[], bytes]) -> bytes:
+        """Return the proof of the key that this gallery was begun with; keep a new one once."""
+        with self._changing():
+            found = self._one("SELECT value FROM facts WHERE name = 'proof'")
+            if found is None:
+                found = make()
+                self._db.execute("INSERT INTO facts VALUES ('proof', ?)", (found,))
+        assert isinstance(found, bytes)
+        return found
+
+    def changes(self, after: int) -> list[tuple[int, str]]:
+        """Return which speakers' utterances have changed after a number, and when."""
+        with self._reading():
+            found = self._db.execute(
+                "SELECT number, speaker FROM changes WHERE number > ? ORDER BY number", (after,)
+            )
+            return [(int(number), str(speaker)) for number, speaker in found]
+
+    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
+        """Add a speaker; return False, and change nothing, where the id is taken."""
+        with self._changing() as note:
+            if self._one("SELECT 1 FROM speakers WHERE id = ?", row.id) is not None:
+                return False
+            # A key without a speaker is what is left of a gallery that came from a copy.
+            self._db.execute("INSERT OR REPLACE INTO keys.wrapped VALUES (?, ?)", row[:2])
+            self._db.execute("INSERT INTO speakers VALUES (?, ?)", (row.id, row.profile))
+            note(audit)
+        return True
+
+    def set_profile(self, row: SpeakerRow, audit: str) -> bool:
+        """Replace a profile; return False where no speaker has this id and this key."""
+        with self._changing() as note:
+            if not self._is_here(row):
+                return False
+            self._db.execute("UPDATE speakers SET profile = ? WHERE id = ?", (row.profile, row.id))
+            note(audit)
+        return True
+
+    def speaker(self, speaker: str) -> SpeakerRow | None:
+        """Return one speaker."""
+        with self._reading():
+            row = self._db.execute(f"{_SPEAKERS} WHERE id = ?", (speaker,)).fetchone()
+        return None if row is None else SpeakerRow(*row)
+
+    def speakers(self) -> list[SpeakerRow]:
+        """Return all, by id."""
+        with self._reading():
+            return [SpeakerRow(*row) for row in self._db.execute(f"{_SPEAKERS} ORDER BY id")]
+
+    def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
+        """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
+        query, more = _UTTERANCES, list[str]()
+        if speaker is not None:
+            query, more = f"{query} AND speaker = ?", [speaker]
+        last = 0
+        while True:
+            with self._reading():
+                rows = self._db.execute(
+                    f"{query} ORDER BY number LIMIT ?", (last, *more, _BATCH)
+                ).fetchall()
+            for row in rows:
+                yield UtteranceRow(*row[1:])
+            if len(rows) < _BATCH:
+                return
+            last = rows[-1][0]
+
+    def add_utterances(self, speaker: SpeakerRow, rows: Sequence[UtteranceRow], audit: str) -> bool:
+        """Add all of them or none; return False where no speaker has this id and this key."""
+        with self._changing() as note:
+            if not self._is_here(speaker):
+                return False
+            self._db.executemany(
+                "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
+            )
+            self._changed(speaker.id)
+            note(audit)
+        return True
+
+    def erase(self, speaker: str, audit: str) -> bool:
+        """Destroy a speaker's key, profile and utterances; return whether there was one."""
+        with self._changing() as note:
+            gone = self._db.execute("DELETE FROM speakers WHERE id = ?", (speaker,)).rowcount
+            gone += self._db.execute("DELETE FROM keys.wrapped WHERE id = ?", (speaker,)).rowcount
+            if gone:
+                self._changed(speaker)
+                note(audit)
+        return gone > 0
+
+    def note(self, audit: str) -> None:
+        """Add a line to the audit log."""
+        with self._changing() as note:
+            note(audit)
+
+    def audit(self, after: int = 0) -> Iterator[AuditRow]:
+        """Yield the audit log's lines after a number."""
+        while True:
+            with self._reading():
+                rows = self._db.execute(
+                    "SELECT number, line, seal FROM audit WHERE number > ? ORDER BY number LIMIT ?",
+                    (after, _BATCH),
+                ).fetchall()
+            for row in rows:
+                yield AuditRow(*row)
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1][0]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._turn:
+            self._db.close()
+
+    def _one(self, query: str, *values: str) -> object:
+        row = self._db.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
+    def _is_here(self, row: SpeakerRow) -> bool:
+        return self._one("SELECT key FROM keys.wrapped WHERE id = ?", row.id) == row.wrapped_key
+
+    def _changed(self, speaker: str) -> None:
+        # A new row, so that the number is the newest; the speaker's old one goes.
+        self._db.execute("INSERT OR REPLACE INTO changes (speaker) VALUES (?)", (speaker,))
+
+    def _note(self, line: str) -> None:
+        before = self._one("SELECT seal FROM audit ORDER BY number DESC LIMIT 1") or b""
+        assert isinstance(before, bytes)
+        seal = self._chain(before, line)
+        self._db.execute("INSERT INTO audit (line, seal) VALUES (?, ?)", (line, seal))
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Callable[[str], None]]:
+        """One transaction; yields what adds a line to the audit log."""
+        with self._turn, self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._note
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._turn, self._translated():
+            yield
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise GalleryUnusable(
+                f"the voiceprints in {self._folder} cannot be used",
+                why=str(error),
+                hint="it must be a folder of this user's on a disk with room: "
+                "HOLDFAST_DATA=/path/that/is/kept",
+            ) from error
