@@ -14,6 +14,7 @@ from holdfast.voiceprint.evaluation._curves import (
     min_cllr,
     min_dcf,
 )
+from holdfast.voiceprint.evaluation._scale import scale_of
 
 __all__ = [
     "ASVSPOOF5_COSTS",
@@ -29,4 +30,5 @@ __all__ = [
     "min_a_dcf",
     "min_cllr",
     "min_dcf",
+    "scale_of",
 ]
