@@ -10,6 +10,7 @@ from holdfast.runtime._errors import (
     EngineAnswerInvalid,
     EngineFailed,
     EngineHung,
+    EngineUnusable,
     HardwareMissing,
     MemoryBudgetExceeded,
     MemoryBudgetTooSmall,
@@ -23,6 +24,7 @@ from holdfast.runtime._errors import (
 )
 from holdfast.runtime._hardware import Gpu, Machine, Needs, process_memory_mb, this_machine
 from holdfast.runtime._jobs import Batch, Job, Limits, check_wanted
+from holdfast.runtime._onnx import onnxruntime
 from holdfast.runtime._slot import Backoff, retry_after_s
 from holdfast.runtime._spec import Engine, ModelSpec, Provided
 from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
@@ -38,6 +40,7 @@ __all__ = [
     "EngineAnswerInvalid",
     "EngineFailed",
     "EngineHung",
+    "EngineUnusable",
     "ErrorInfo",
     "Gpu",
     "HardwareMissing",
@@ -61,6 +64,7 @@ __all__ = [
     "UnknownModel",
     "WorkerDied",
     "check_wanted",
+    "onnxruntime",
     "process_memory_mb",
     "retry_after_s",
     "shutting_down",

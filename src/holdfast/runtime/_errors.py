@@ -10,6 +10,7 @@ __all__ = [
     "EngineAnswerInvalid",
     "EngineFailed",
     "EngineHung",
+    "EngineUnusable",
     "HardwareMissing",
     "MemoryBudgetExceeded",
     "MemoryBudgetTooSmall",
@@ -95,6 +96,14 @@ class EngineHung(HoldfastError):
     """A model that went on with a request long after its time was over."""
 
     code = "engine-hung"
+    exit_code = 10
+    http_status = 503
+
+
+class EngineUnusable(HoldfastError):
+    """A model folder that its engine cannot load."""
+
+    code = "engine-unusable"
     exit_code = 10
     http_status = 503
 

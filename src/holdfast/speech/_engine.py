@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.errors import HoldfastError
+from holdfast.runtime import EngineUnusable
 from holdfast.speech._segments import Segment, SegmentFinder, VadOptions
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
 
 __all__ = ["EngineUnusable", "VoiceActivityEngine", "VoiceActivityStream", "detect_speech"]
-
-
-class EngineUnusable(HoldfastError):
-    """A model folder that its engine cannot load."""
-
-    code = "engine-unusable"
-    exit_code = 10
-    http_status = 503
 
 
 class VoiceActivityStream(Protocol):

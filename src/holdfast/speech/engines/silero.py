@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.speech._engine import EngineUnusable
+from holdfast.runtime import EngineUnusable, onnxruntime
 from holdfast.speech._segments import FRAME_SAMPLES, RATE_HZ
-from holdfast.speech.engines._onnx import onnxruntime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +44,7 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
             why="the model is so small that a processor is faster than the way to anything else",
             hint="set its device to 'cpu'",
         )
-    runtime = onnxruntime()
+    runtime = onnxruntime("speech")
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if path is None:
         raise EngineUnusable(

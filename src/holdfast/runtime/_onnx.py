@@ -10,11 +10,14 @@ from holdfast.errors import MissingExtra
 __all__ = ["onnxruntime"]
 
 
-def onnxruntime() -> Any:
+def onnxruntime(extra: str) -> Any:
     """Return the onnxruntime module with its telemetry off.
 
     Since 1.31 importing it on Linux makes a device id and a database in the user's cache and
     reports to its maker, unless this variable is set before (ADR 11). A user's own setting wins.
+
+    Args:
+        extra: what to install where it is missing.
 
     Raises:
         MissingExtra: it is not installed.
@@ -26,7 +29,7 @@ def onnxruntime() -> Any:
         raise MissingExtra(
             "this model cannot be run here",
             why=f"{error.name} is not installed",
-            hint="pip install 'holdfast[speech]'",
+            hint=f"pip install 'holdfast[{extra}]'",
         ) from error
     module.disable_telemetry_events()
     return module

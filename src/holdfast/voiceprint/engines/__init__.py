@@ -1,0 +1,1 @@
+"""Adapters: each loads one kind of speaker model from a folder."""

@@ -1,0 +1,1 @@
+"""The starter model for voiceprints: data, training, evaluation; see ``README.md``."""
