@@ -23,6 +23,7 @@ __all__ = [
     "ManifestInvalid",
     "MissingExtra",
     "NamesImpossible",
+    "NoDataFolder",
     "NoUsableHome",
     "NotEnoughSpace",
     "NotHere",
@@ -114,6 +115,14 @@ class NoUsableHome(HoldfastError):
 
     code = "no-usable-home"
     exit_code = 3
+
+
+class NoDataFolder(HoldfastError):
+    """No folder can keep what must not be lost; every one that was tried is listed."""
+
+    code = "no-data-folder"
+    exit_code = 3
+    http_status = 503
 
 
 class RepoNotFound(HoldfastError):

@@ -15,6 +15,7 @@ from holdfast.api._observe import Metrics, Observe
 from holdfast.api._service import model_routes, service_routes
 from holdfast.api._speech import speech_routes
 from holdfast.api._uploads import UnsupportedContent, UploadInvalid, UploadStalled, UploadTooLarge
+from holdfast.api._voiceprint import voiceprint_routes
 
 __all__ = [
     "SESSION_COOKIE",
@@ -38,4 +39,5 @@ __all__ = [
     "request_id",
     "service_routes",
     "speech_routes",
+    "voiceprint_routes",
 ]

@@ -66,7 +66,7 @@ def speech_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
     @router.post(
         "/v1/audio/speech/timestamps",
         openapi_extra={"requestBody": _FORM},
-        responses=refusals(404, 413, 415, 422, 429, 503, 504),
+        responses=refusals(404, 408, 413, 415, 422, 429, 503, 504),
     )
     async def timestamps(request: Request) -> list[dict[str, int]]:
         """Find where somebody speaks: ``[{"start", "end"}]`` in milliseconds."""

@@ -56,16 +56,22 @@ class UploadInvalid(HoldfastError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A received file, seekable, and the form's other fields."""
+    """Received files, seekable, at least one, and the form's other fields."""
 
-    file: BinaryIO
-    filename: str
+    files: list[BinaryIO]
     fields: dict[str, str]
+
+    @property
+    def file(self) -> BinaryIO:
+        """The first file."""
+        return self.files[0]
 
 
 @contextlib.asynccontextmanager
-async def received_upload(request: Request, limit_bytes: int) -> AsyncIterator[Upload]:
-    """Receive the multipart form of ``request``; its file is gone when the block ends.
+async def received_upload(
+    request: Request, limit_bytes: int, most_files: int = 1
+) -> AsyncIterator[Upload]:
+    """Receive the multipart form of ``request``; its files are gone when the block ends.
 
     Raises:
         UnsupportedContent: the body is not multipart/form-data.
@@ -84,7 +90,7 @@ async def received_upload(request: Request, limit_bytes: int) -> AsyncIterator[U
     if announced.isdecimal() and int(announced[:18]) > limit_bytes:
         raise _too_large(limit_bytes)
     stream = _counted(request, limit_bytes)
-    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=_MOST_FIELDS)
+    parser = MultiPartParser(request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS)
     try:
         form = await parser.parse()
     except (MultiPartException, UnicodeError, LookupError) as error:
@@ -128,15 +134,15 @@ async def blocks_of(request: Request) -> AsyncGenerator[bytes, None]:
 
 
 def _upload_of(form: FormData) -> Upload:
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
+    files = [each.file for each in form.getlist("file") if isinstance(each, UploadFile)]
+    if not files:
         raise UploadInvalid(
             "the form has no file",
             why="a part named 'file' with a filename is wanted",
             param="file",
         )
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    return Upload(file.file, file.filename or "", fields)
+    return Upload(files, fields)
 
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:

@@ -1,14 +1,16 @@
 """Waiting for a model's answer without holding a thread, for as long as the client waits."""
 
 import asyncio
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from holdfast.runtime import CalledOff, Job, ShuttingDown
+from holdfast.voiceprint import Steps
 
-__all__ = ["answered"]
+__all__ = ["answered", "carried_out"]
 
 T = TypeVar("T")
 _LOOK_S = 0.25
@@ -42,3 +44,29 @@ async def answered(request: Request, job: Job[T]) -> T:
     finally:
         answer.cancel()  # whatever still comes of it has no reader
         job.call_off()
+
+
+async def carried_out(request: Request, steps: Steps[T]) -> T:
+    """Return what ``steps`` come to; what they do between their jobs holds up no other request.
+
+    Raises:
+        HoldfastError: as `answered`, or what a step raised.
+    """
+    result: Any = None
+    try:
+        while True:
+            job, answer = await run_in_threadpool(_next, steps, result)
+            if job is None:
+                done: T = answer
+                return done
+            result = await answered(request, job)
+    finally:
+        steps.close()
+
+
+def _next(steps: Steps[T], result: Any) -> tuple[Job[Any] | None, Any]:
+    """Go on to the next job; without one the answer is there (StopIteration crosses no thread)."""
+    try:
+        return steps.send(result), None
+    except StopIteration as end:
+        return None, end.value

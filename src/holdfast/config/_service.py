@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from holdfast.config._reading import Reading, Secret, flag, seconds, secret, url
+from holdfast.config._reading import Reading, Secret, flag, folder, seconds, secret, url
 
 __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
 
@@ -40,6 +41,13 @@ def _milliseconds(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 10_000 or math.isnan(value):
         raise ValueError("must be between 0 and 10000 milliseconds")
+    return value
+
+
+def _decibels(text: str) -> float:
+    value = float(text)
+    if not -20 <= value <= 60:
+        raise ValueError("must be between -20 and 60 dB")
     return value
 
 
@@ -119,6 +127,12 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "How long requests that are here may go on after the service was told to end.",
             "s",
         ),
+        "data": Reading(
+            folder,
+            ("HOLDFAST_DATA",),
+            "Folder for what must not be lost, such as enrolled voices; else on a persistent "
+            "volume (`/data`), else among the user's data.",
+        ),
         "log_format": Reading(
             _one_of("text", "json"), ("HOLDFAST_LOG_FORMAT",), "`text` for people, or `json`."
         ),
@@ -140,6 +154,42 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
         "wait_s": Reading(seconds, ("HOLDFAST_WAIT_S",), _WAIT, "s"),
         "deadline_s": Reading(seconds, ("HOLDFAST_DEADLINE_S",), _DEADLINE, "s"),
         "idle_unload_s": Reading(seconds, ("HOLDFAST_IDLE_UNLOAD_S",), _IDLE, "s"),
+    },
+    "voiceprint": {
+        "voiceprint_key": Reading(
+            secret,
+            ("HOLDFAST_VOICEPRINT_KEY",),
+            "Key that enrolled voices are sealed with: 32 bytes in base64.",
+        ),
+        "voiceprint_key_file": Reading(
+            folder,
+            ("HOLDFAST_VOICEPRINT_KEY_FILE",),
+            "File that holds this key; else one is made beside the voices.",
+        ),
+        "voiceprint_enrol_s": Reading(
+            seconds,
+            ("HOLDFAST_VOICEPRINT_ENROL_S",),
+            "Net speech that a speaker should have enrolled in all.",
+            "s",
+        ),
+        "voiceprint_utterance_s": Reading(
+            seconds,
+            ("HOLDFAST_VOICEPRINT_UTTERANCE_S",),
+            "Least net speech in a recording that is enrolled.",
+            "s",
+        ),
+        "voiceprint_min_speech_s": Reading(
+            seconds,
+            ("HOLDFAST_VOICEPRINT_MIN_SPEECH_S",),
+            "Least net speech in a recording that is compared.",
+            "s",
+        ),
+        "voiceprint_min_snr_db": Reading(
+            _decibels,
+            ("HOLDFAST_VOICEPRINT_MIN_SNR_DB",),
+            "Least distance of speech from the background.",
+            "dB",
+        ),
     },
     "language": {
         "language_url": Reading(
@@ -165,6 +215,7 @@ class ServiceSettings(NamedTuple):
     api_key: Secret | None = None
     upload_limit_mb: int = 200
     shutdown_s: float = 20.0
+    data: Path | None = None
     log_format: Literal["text", "json"] = "text"
     memory_budget_mb: int | None = None
     when_full: Literal["refuse", "evict"] = "refuse"
@@ -172,6 +223,12 @@ class ServiceSettings(NamedTuple):
     wait_s: float = 10.0
     deadline_s: float = 300.0
     idle_unload_s: float | None = None
+    voiceprint_key: Secret | None = None
+    voiceprint_key_file: Path | None = None
+    voiceprint_enrol_s: float = 20.0
+    voiceprint_utterance_s: float = 3.0
+    voiceprint_min_speech_s: float = 2.0
+    voiceprint_min_snr_db: float = 2.0
     language_url: str = ""
     language_key: Secret | None = None
     models: Mapping[str, ModelSettings] = MappingProxyType({})

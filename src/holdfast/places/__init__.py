@@ -19,6 +19,7 @@ from holdfast.places._atomic import (
     write_file,
 )
 from holdfast.places._candidates import Candidate, Surroundings, candidates
+from holdfast.places._data import data_folder
 from holdfast.places._homes import Considered, Home, SearchPath
 from holdfast.places._locks import Taken, hold, take_turn, try_lock
 from holdfast.places._probe import Probe, Strategy, can_hold, free_space, probe
@@ -45,6 +46,7 @@ __all__ = [
     "can_hold",
     "candidates",
     "clone",
+    "data_folder",
     "describe_error",
     "fallocate",
     "filesystem_of",

@@ -21,6 +21,7 @@ from holdfast.api import (
     model_routes,
     service_routes,
     speech_routes,
+    voiceprint_routes,
 )
 from holdfast.server._pages import Pages
 from holdfast.server._recent import RecentErrors
@@ -52,6 +53,7 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
             finally:
                 await run_in_threadpool(services.supervisor.close)
                 await services.language.close()
+                await run_in_threadpool(services.voices.close)
                 await run_in_threadpool(send_spans)
 
     app = FastAPI(
@@ -74,5 +76,6 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
+    app.include_router(voiceprint_routes(services, settings.upload_limit_bytes))
     pages.mount(app)
     return app

@@ -1,6 +1,72 @@
 """Voiceprint: who speaks, as a point in a space where the same voice comes out close by."""
 
-from holdfast.voiceprint._engine import ClipTooShort, EmbeddingEngine, embed_recording
+from holdfast.voiceprint._app import (
+    NOT_EVALUATED,
+    Enrolment,
+    Examined,
+    Heard,
+    Identification,
+    Limits,
+    Steps,
+    Verification,
+    Voiceprint,
+    carry_out,
+)
+from holdfast.voiceprint._decide import (
+    Decision,
+    Scale,
+    ScaleInvalid,
+    SpoofVerdict,
+    decide,
+    read_scale,
+)
+from holdfast.voiceprint._engine import (
+    ClipTooShort,
+    EmbeddingEngine,
+    RecordingTooLong,
+    embed_recording,
+)
+from holdfast.voiceprint._quality import Gates, Quality, Refusal, measure, refusals, spoken
 from holdfast.voiceprint._starter import starter_model
+from holdfast.voiceprint._voice import (
+    FINGERPRINT_FILE,
+    SCALE_FILE,
+    Voice,
+    fingerprint,
+    load_voice,
+)
 
-__all__ = ["ClipTooShort", "EmbeddingEngine", "embed_recording", "starter_model"]
+__all__ = [
+    "FINGERPRINT_FILE",
+    "NOT_EVALUATED",
+    "SCALE_FILE",
+    "ClipTooShort",
+    "Decision",
+    "EmbeddingEngine",
+    "Enrolment",
+    "Examined",
+    "Gates",
+    "Heard",
+    "Identification",
+    "Limits",
+    "Quality",
+    "RecordingTooLong",
+    "Refusal",
+    "Scale",
+    "ScaleInvalid",
+    "SpoofVerdict",
+    "Steps",
+    "Verification",
+    "Voice",
+    "Voiceprint",
+    "carry_out",
+    "decide",
+    "embed_recording",
+    "fingerprint",
+    "load_voice",
+    "measure",
+    "read_scale",
+    "refusals",
+    "spoken",
+    "starter_model",
+]

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
     from holdfast.media import Waveform
 
-__all__ = ["ClipTooShort", "EmbeddingEngine", "embed_recording"]
+__all__ = ["ClipTooShort", "EmbeddingEngine", "RecordingTooLong", "embed_recording"]
 
 
 class ClipTooShort(MediaError):
     """A recording with too few samples for a speaker model."""
 
     code = "clip-too-short"
+
+
+class RecordingTooLong(MediaError):
+    """A recording that is longer than any voiceprint needs."""
+
+    code = "recording-too-long"
+    http_status = 413
 
 
 class EmbeddingEngine(Protocol):

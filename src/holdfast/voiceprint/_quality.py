@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from holdfast.media import Waveform
@@ -132,6 +131,8 @@ def spoken(waveform: Waveform, segments: Sequence[tuple[int, int]]) -> Waveform:
         waveform: float32, shape (samples,), mono, 16 kHz.
         segments: first sample, and the one after the last, of each stretch of speech; in order.
     """
+    import numpy as np
+
     if not segments:
         return waveform[:0]
     return np.concatenate([waveform[start:stop] for start, stop in segments])
@@ -139,6 +140,8 @@ def spoken(waveform: Waveform, segments: Sequence[tuple[int, int]]) -> Waveform:
 
 def measure(waveform: Waveform, segments: Sequence[tuple[int, int]]) -> Quality:
     """Measure a recording; arguments as for `spoken`."""
+    import numpy as np
+
     speech = spoken(waveform, segments)
     if not len(speech):
         return Quality(speech_s=0.0, snr_db=None, clipped=0.0)
@@ -155,6 +158,8 @@ def _snr_db(waveform: Waveform, segments: Sequence[tuple[int, int]], speech: Wav
     The background is what lies outside of speech; where there is none, the quietest twentieth of
     the frames within it (between words).
     """
+    import numpy as np
+
     silent = np.ones(len(waveform), bool)
     for start, stop in segments:
         silent[max(start - _MARGIN, 0) : stop + _MARGIN] = False
@@ -173,6 +178,8 @@ def _snr_db(waveform: Waveform, segments: Sequence[tuple[int, int]], speech: Wav
 
 def _powers(samples: Waveform) -> NDArray[np.float64]:
     """Return the mean power of each frame of 25 ms, shape (frames,)."""
+    import numpy as np
+
     count = len(samples) // _FRAME
     frames = samples[: count * _FRAME].reshape(count, _FRAME).astype(np.float64)
     powers: NDArray[np.float64] = np.square(frames).mean(axis=1)
@@ -192,6 +199,8 @@ def split_similarity(vectors: NDArray[np.float32]) -> float | None:
     Returns:
         -1 to 1; None where there are fewer than four windows, or one group has but one.
     """
+    import numpy as np
+
     if len(vectors) < 4:
         return None
     rows = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from holdfast.media import Waveform
     from holdfast.voiceprint._engine import EmbeddingEngine
 
-__all__ = ["SCALE_FILE", "Embedded", "Voice", "embed_speech", "fingerprint"]
+__all__ = [
+    "FINGERPRINT_FILE",
+    "SCALE_FILE",
+    "Embedded",
+    "Voice",
+    "embed_speech",
+    "fingerprint",
+    "load_voice",
+]
 
+FINGERPRINT_FILE = "fingerprint"
 SCALE_FILE = "scale.json"
 _WINDOW = 2 * 16_000
 _HOP = 24_000
@@ -51,33 +60,33 @@ class Voice:
         self.engine = engine
         self.scale = scale
 
-    @classmethod
-    def load(
-        cls, load: Callable[[Path, str], EmbeddingEngine], folder: Path, device: str, weights: str
-    ) -> Voice:
-        """Load the model of a folder, and its scale where the folder has one.
-
-        Args:
-            load: makes an engine of the folder on the device.
-            folder: the model's.
-            device: see ``load``.
-            weights: the file that makes the model what it is: its digest is the fingerprint.
-
-        Raises:
-            HoldfastError: as ``load``.
-            ScaleInvalid: the folder's scale cannot be used.
-        """
-        model = fingerprint(folder / weights)
-        path = folder / SCALE_FILE
-        if path.is_file():
-            scale = read_scale(path.read_text("utf-8"), str(path)).for_model(model)
-        else:
-            scale = Scale(model=model, accept_at=_USUAL_THRESHOLD, reject_below=_USUAL_THRESHOLD)
-        return cls(load(folder, device), scale)
-
     def close(self) -> None:
         """Give the model's memory back."""
         self.engine.close()
+
+
+def load_voice(folder: Path, device: str) -> Voice:
+    """Load the ECAPA-TDNN of a folder, and its scale where the folder has one.
+
+    Raises:
+        EngineUnusable, MissingExtra: as `load_ecapa`.
+        ScaleInvalid: the folder's scale cannot be used.
+    """
+    from holdfast.voiceprint.engines.ecapa import CHECKPOINT, GRAPH, load_ecapa
+
+    engine = load_ecapa(folder, device)
+    given = folder / FINGERPRINT_FILE
+    weights = folder / CHECKPOINT
+    if given.is_file():
+        model = given.read_text("ascii").strip()
+    else:
+        model = fingerprint(weights if weights.is_file() else folder / GRAPH)
+    path = folder / SCALE_FILE
+    if path.is_file():
+        scale = read_scale(path.read_text("utf-8"), str(path)).for_model(model)
+    else:
+        scale = Scale(model=model, accept_at=_USUAL_THRESHOLD, reject_below=_USUAL_THRESHOLD)
+    return Voice(engine, scale)
 
 
 def fingerprint(path: Path) -> str:

@@ -1,0 +1,245 @@
+"""Routes about voiceprints: speakers, enrolment, verification, identification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from holdfast.api._errors import request_id
+from holdfast.api._schemas import refusals
+from holdfast.api._uploads import Upload, UploadInvalid, received_upload
+from holdfast.api._waiting import carried_out
+from holdfast.voiceprint import NOT_EVALUATED, Identification, Quality, Refusal, Verification
+from holdfast.wiring import Services
+
+__all__ = ["voiceprint_routes"]
+
+_MOST_FILES = 50
+_MOST_CANDIDATES = 100
+_ASKED = (404, 408, 413, 415, 422, 429, 503, 504)
+SpeakerId = Annotated[str, Path(description="A speaker's id", examples=["ada"])]
+_FILE = {"type": "string", "format": "binary"}
+
+
+class SpeakerProfile(BaseModel):
+    """What is known of a speaker besides the voice."""
+
+    display_name: str = ""
+    tags: list[str] = Field(default_factory=list)
+    consent: str = ""
+
+
+def _form(more: dict[str, Any] | None = None, *, several: bool = False) -> dict[str, Any]:
+    """Return the description of a form with recordings."""
+    file = {"type": "array", "items": _FILE, "minItems": 1} if several else _FILE
+    schema = {"type": "object", "required": ["file"], "properties": {"file": file, **(more or {})}}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+def voiceprint_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
+    """Return the routes over ``services``."""
+    router = APIRouter(prefix="/v1/voiceprint")
+    _speaker_routes(router, services)
+    _voice_routes(router, services, upload_limit_bytes)
+    return router
+
+
+def _speaker_routes(router: APIRouter, services: Services) -> None:
+    from holdfast.voiceprint.gallery import Profile
+
+    app = services.voiceprint
+
+    @router.get("/speakers", responses=refusals(503))
+    def speakers() -> dict[str, Any]:
+        """List every speaker."""
+        return {"speakers": [asdict(profile) for profile in app.gallery.profiles()]}
+
+    @router.put("/speakers/{speaker}", responses=refusals(422, 503))
+    def put(speaker: SpeakerId, about: SpeakerProfile) -> dict[str, Any]:
+        """Create a speaker, or replace what is known besides the voice."""
+        profile = Profile(
+            id=speaker,
+            display_name=about.display_name,
+            tags=tuple(about.tags),
+            consent=about.consent,
+        )
+        return asdict(app.gallery.put(profile, _by()))
+
+    @router.get("/speakers/{speaker}", responses=refusals(404, 422, 503))
+    def one(speaker: SpeakerId) -> dict[str, Any]:
+        """Return a speaker and what is enrolled; no vector leaves."""
+        gallery = app.gallery
+        enrolled = [
+            {"id": each.id, "model": each.model, "speech_s": each.speech_s,
+             "created": each.created, "quality": dict(each.facts)}
+            for each in gallery.utterances(speaker)
+        ]  # fmt: skip
+        return {**asdict(gallery.profile(speaker)), "utterances": enrolled}
+
+    @router.delete("/speakers/{speaker}", status_code=204, responses=refusals(404, 422, 503))
+    def erase(speaker: SpeakerId) -> Response:
+        """Destroy all that is kept of a speaker, the key first of all."""
+        app.gallery.erase(speaker, _by())
+        return Response(status_code=204)
+
+
+def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
+    app = services.voiceprint
+
+    def expect() -> None:
+        # Before anything is received: a model that will not be there says so at once.
+        services.supervisor.expect(services.voice_activity.model)
+        services.supervisor.expect(app.model)
+
+    @router.post(
+        "/speakers/{speaker}/enrollments",
+        openapi_extra=_form(several=True),
+        responses=refusals(*_ASKED),
+    )
+    async def enrol(speaker: SpeakerId, request: Request) -> dict[str, Any]:
+        """Add recordings to a speaker: each accepted or refused, and how much more is needed."""
+        expect()
+        await run_in_threadpool(lambda: app.gallery.profile(speaker))
+        async with received_upload(request, limit, _MOST_FILES) as upload:
+            _only(upload, set())
+            done = await carried_out(request, app.enrol(speaker, upload.files, _by()))
+        utterances = [
+            {"accepted": not wrong, "quality": quality.to_dict(), "reasons": _plain(wrong)}
+            for quality, wrong in done.utterances
+        ]
+        return {
+            "speaker_id": speaker,
+            "utterances": utterances,
+            "accepted": done.accepted,
+            "speech_s": round(done.speech_s, 2),
+            "needed_s": round(done.needed_s, 2),
+        }
+
+    @router.post(
+        "/verify",
+        openapi_extra=_form({"speaker_id": {"type": "string"}}, several=True),
+        responses=refusals(*_ASKED),
+    )
+    async def verify(request: Request) -> dict[str, Any]:
+        """Decide whether a voice is a speaker's, or whether two recordings are of one voice."""
+        expect()
+        async with received_upload(request, limit, 2) as upload:
+            _only(upload, {"speaker_id"})
+            speaker = upload.fields.get("speaker_id")
+            if (speaker is None) == (len(upload.files) == 1):
+                raise UploadInvalid(
+                    "it is not clear what the voice is to be compared with",
+                    why="send one file and a speaker_id, or two files",
+                    param="speaker_id",
+                )
+            steps = (
+                app.compare(*upload.files) if speaker is None
+                else app.verify(speaker, upload.file, _by())
+            )  # fmt: skip
+            return _verified(await carried_out(request, steps))
+
+    @router.post(
+        "/identify",
+        openapi_extra=_form({"top_k": {"type": "integer", "minimum": 1, "default": 5}}),
+        responses=refusals(*_ASKED),
+    )
+    async def identify(request: Request) -> dict[str, Any]:
+        """Say who a voice sounds like, among all that are enrolled; nobody where none is close."""
+        expect()
+        async with received_upload(request, limit) as upload:
+            _only(upload, {"top_k"})
+            most = _count(upload.fields.get("top_k", "5"))
+            return _identified(await carried_out(request, app.identify(upload.file, most, _by())))
+
+    @router.post("/spoof", openapi_extra=_form(), responses=refusals(408, 413, 415, 422))
+    async def spoof(request: Request) -> dict[str, Any]:
+        """Say whether speech is a person's own; without a detector that it was not evaluated."""
+        async with received_upload(request, limit) as upload:
+            _only(upload, set())
+        return NOT_EVALUATED.to_dict()
+
+    @router.post("/embeddings", openapi_extra=_form(), responses=refusals(*_ASKED))
+    async def embeddings(request: Request) -> dict[str, Any]:
+        """Return the vector of the speech in a recording; null where there is too little."""
+        expect()
+        async with received_upload(request, limit) as upload:
+            _only(upload, set())
+            found = await carried_out(request, app.examine(upload.file))
+        vector = None if found.vector is None else [float(value) for value in found.vector]
+        return {"embedding": vector, "quality": found.quality.to_dict(), "model": found.model}
+
+
+def _verified(found: Verification) -> dict[str, Any]:
+    decision = found.decision
+    return {
+        "decision": decision.outcome,
+        "score": _rounded(decision.score),
+        "llr": _rounded(decision.llr),
+        **_about(found.quality, decision.reasons, found),
+    }
+
+
+def _identified(found: Identification) -> dict[str, Any]:
+    candidates = [
+        {
+            "speaker_id": each.speaker,
+            "display_name": each.display_name,
+            "score": _rounded(each.score),
+            "llr": _rounded(each.llr),
+        }
+        for each in found.candidates
+    ]
+    return {"candidates": candidates, **_about(found.quality, found.reasons, found)}
+
+
+def _about(
+    quality: Quality, reasons: Sequence[Refusal], found: Verification | Identification
+) -> dict[str, Any]:
+    return {
+        "threshold": _rounded(found.scale.accept_at),
+        "reject_below": _rounded(found.scale.reject_below),
+        "operating_point": found.scale.operating_point(),
+        "quality": quality.to_dict(),
+        "reasons": _plain(reasons),
+        "spoof": found.spoof.to_dict(),
+        "model": found.scale.model,
+    }
+
+
+def _plain(reasons: Sequence[Refusal]) -> list[dict[str, str]]:
+    return [reason.to_dict() for reason in reasons]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _only(upload: Upload, known: set[str]) -> None:
+    unknown = sorted(set(upload.fields) - known)
+    if unknown:
+        raise UploadInvalid(
+            f"there is no field {unknown[0][:40]!r}",
+            why=f"besides 'file' there is {', '.join(sorted(known)) or 'none'}",
+            param=unknown[0][:40],
+        )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:6]) <= _MOST_CANDIDATES:
+        raise UploadInvalid(
+            "top_k must be a whole number", why=f"of 1 to {_MOST_CANDIDATES}", param="top_k"
+        )
+    return int(text)
+
+
+def _by() -> str:
+    """Return what the audit log says of who asked: the request, which the service's log has too."""
+    return f"request {request_id.get()}"

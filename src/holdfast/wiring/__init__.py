@@ -1,0 +1,29 @@
+"""Where objects are put together from settings; nothing else knows how they are made."""
+
+from holdfast.wiring._provide import (
+    Provide,
+    Verify,
+    provide_from_hub,
+    provide_starter,
+    starter_repositories,
+    verify_stored,
+)
+from holdfast.wiring._services import Services, configured_services, services_of
+from holdfast.wiring._speech import VAD_MODEL, VoiceActivity
+from holdfast.wiring._voiceprint import VOICE_MODEL, KeptVoices
+
+__all__ = [
+    "VAD_MODEL",
+    "VOICE_MODEL",
+    "KeptVoices",
+    "Provide",
+    "Services",
+    "Verify",
+    "VoiceActivity",
+    "configured_services",
+    "provide_from_hub",
+    "provide_starter",
+    "services_of",
+    "starter_repositories",
+    "verify_stored",
+]
