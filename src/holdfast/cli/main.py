@@ -39,6 +39,7 @@ _MODULES = {
     "machine": ("where", "doctor", "completion"),
     "programs": ("run", "env"),
     "service": ("up", "status", "check", "test"),
+    "voiceprint": ("voiceprint",),
     "apps": ("vad", "serve-hub"),
 }
 
