@@ -14,6 +14,7 @@ from benchmarks.corpus import Corpus, Repository
 from benchmarks.figures import Row, Section, startup_dominates
 from benchmarks.measure import clean_environment, run
 from benchmarks.rig import Hub
+from benchmarks.run import Run
 from benchmarks.sides import HoldfastSide, HubSide, Pull, Side, holdfast_environment
 
 __all__ = ["CASES", "Bench"]
@@ -22,24 +23,18 @@ _Samples = dict[str, list[Pull]]
 
 
 @dataclass
-class Bench:
-    """Everything a case needs. ``ours`` is None while there is no Holdfast to run."""
+class Bench(Run):
+    """Everything a case over a hub needs. ``ours`` is None while there is no Holdfast to run."""
 
     corpus: Corpus
     hub: Hub
     ours: HoldfastSide | None
     peer: HubSide
-    rounds: int | None
-    say: Callable[[str], None]
 
     @property
     def sides(self) -> list[Side]:
         """Return the sides that take part."""
         return [side for side in (self.ours, self.peer) if side is not None]
-
-    def times(self, usual: int) -> range:
-        """Return the rounds of a case that usually has so many."""
-        return range(self.rounds if self.rounds is not None else usual)
 
 
 def _alternate(bench: Bench, rounds: range, once: Callable[[Side], Pull]) -> _Samples:

@@ -20,7 +20,8 @@ class Row:
         peer: the other side's figures.
         target: what to reach, for example 1.3; None where nothing was promised.
         compare: ``ratio`` is peer over ours (higher is better), ``ours`` is our figure itself
-            (lower is better), ``share`` is ours over peer where that may not exceed the target.
+            (lower is better), ``share`` is ours over peer where that may not exceed the target,
+            ``gain`` is ours over peer (higher is better).
         quoted: whether this row's ratio is the one to quote.
     """
 
@@ -41,7 +42,7 @@ class Row:
             return ours
         if ours is None or peer is None:
             return None
-        if self.compare == "share":
+        if self.compare in {"share", "gain"}:
             return ours / peer if peer else None
         return peer / ours if ours else None
 
@@ -50,7 +51,9 @@ class Row:
         """Return whether the target is reached; None without a target or without figures."""
         if self.target is None or self.value is None:
             return None
-        return self.value >= self.target if self.compare == "ratio" else self.value <= self.target
+        if self.compare in {"ratio", "gain"}:
+            return self.value >= self.target
+        return self.value <= self.target
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
@@ -71,17 +74,19 @@ class Row:
 
 @dataclass
 class Section:
-    """One case: its name, what was done, and its rows."""
+    """One case: its name, what was done, its rows, and what the two sides are called."""
 
     name: str
     what: str
     rows: list[Row] = field(default_factory=list)
     peer: str = "huggingface_hub"
+    ours: str = "holdfast"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the section as JSON-ready data."""
         rows = [row.to_dict() for row in self.rows]
-        return {"name": self.name, "what": self.what, "peer": self.peer, "rows": rows}
+        sides = {"ours": self.ours, "peer": self.peer}
+        return {"name": self.name, "what": self.what, **sides, "rows": rows}
 
 
 def startup_dominates(wall: list[float], inner: list[float]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cost", "MeasurementError", "clean_environment", "disk_bytes", "run"]
+__all__ = ["Cost", "MeasurementError", "Others", "clean_environment", "disk_bytes", "run"]
 
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
@@ -38,6 +39,27 @@ class Cost:
 
 class MeasurementError(RuntimeError):
     """The measured command did not succeed; its figures would mean nothing."""
+
+
+class Others:
+    """What programs besides this one and those that it has run take of the processors."""
+
+    def __init__(self) -> None:
+        self._started, self._before_s = time.monotonic(), self._taken_s()
+
+    def share(self) -> float:
+        """Return their share since this was made, 0 to 1."""
+        passed_s = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        return max(self._taken_s() - self._before_s, 0.0) / passed_s
+
+    def _taken_s(self) -> float:
+        words = Path("/proc/stat").read_text().splitlines()[0].split()
+        user, nice, system, _idle, _waiting, irq, soft, stolen = map(int, words[1:9])
+        all_s = (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            all_s -= usage.ru_utime + usage.ru_stime
+        return all_s
 
 
 def clean_environment(**settings: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -14,14 +15,14 @@ from typing import Any
 
 from benchmarks.figures import Row, Section
 
-__all__ = ["as_data", "as_page", "as_text", "machine"]
+__all__ = ["INTRODUCTION", "as_data", "as_page", "as_text", "machine"]
 
-_HEADINGS = ("", "holdfast", "peer", "ratio", "target")
+_HEADINGS = ("", "ours", "peer", "ratio", "target")
 
 
-def machine(folder: Path) -> dict[str, str]:
+def machine(folder: Path, libraries: Sequence[str]) -> dict[str, str]:
     """Describe where the figures were taken, without naming the machine."""
-    versions = {name: _version(name) for name in ("huggingface_hub", "urllib3")}
+    versions = {name: _version(name) for name in libraries}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
@@ -78,7 +79,7 @@ def _ratio(row: Row) -> str:
     if not ours:
         return "none" if peer else "same"
     mark = "**" if row.quoted else ""
-    return f"{mark}{peer / ours:.2f}x{mark}"
+    return f"{mark}{ours / peer if row.compare == 'gain' else peer / ours:.2f}x{mark}"
 
 
 def _target(row: Row) -> str:
@@ -86,6 +87,7 @@ def _target(row: Row) -> str:
         return ""
     wanted = {
         "ratio": f"at least {row.target:g}x",
+        "gain": f"at least {row.target:g}x",
         "share": f"at most {row.target:g} of it",
         "ours": f"at most {row.target:.0f} {row.unit}",
     }[row.compare]
@@ -94,7 +96,7 @@ def _target(row: Row) -> str:
 
 
 def _cells(section: Section) -> list[tuple[str, ...]]:
-    lines: list[tuple[str, ...]] = [("", "holdfast", section.peer, "ratio", "target")]
+    lines: list[tuple[str, ...]] = [("", section.ours, section.peer, "ratio", "target")]
     for row in section.rows:
         numbers = (_number(row.ours, row.unit), _number(row.peer, row.unit))
         lines.append((row.label, *numbers, _ratio(row), _target(row)))
@@ -120,7 +122,7 @@ def as_data(sections: list[Section], where: dict[str, str]) -> dict[str, Any]:
     return {"machine": where, "cases": [section.to_dict() for section in sections]}
 
 
-_INTRODUCTION = """\
+INTRODUCTION = """\
 # Benchmarks
 
 Made by `python -m benchmarks --write-docs docs/benchmarks.md`. Both sides take turns on the same
@@ -129,13 +131,14 @@ home of its own, the disk quiet before. What Holdfast has done by the end is ver
 disk; `huggingface_hub` checks sizes only and leaves the bytes to the system's cache: "until all is
 on the disk" adds the time that the system then needs. Figures are medians. The ratio in bold is
 the one to quote: of the whole process, or of the time inside it where starting Python is more than
-half of the whole.
+half of the whole. What the service costs and how soon it answers has
+[a page of its own](benchmarks-service.md).
 """
 
 
-def as_page(sections: list[Section], where: dict[str, str], note: str = "") -> str:
+def as_page(sections: list[Section], where: dict[str, str], introduction: str) -> str:
     """Return the page that is kept in the documentation."""
-    parts = [_INTRODUCTION, note] if note else [_INTRODUCTION]
+    parts = [introduction]
     parts.append("Measured on: " + "; ".join(f"{name} {value}" for name, value in where.items()))
     for section in sections:
         table = [f"\n## {section.name}\n\n{section.what[0].upper()}{section.what[1:]}.\n"]

@@ -6,13 +6,18 @@ import asyncio
 import collections
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from holdfast.language import Backend
+from holdfast.runtime import Supervisor
+from holdfast.server import RunningServer, ServerSettings, serve
 from holdfast.speech import sample_recording
+from holdfast.wiring import Services, VoiceActivity
 from tests.stories.test_apps import bare, get, started, wait_for
 
 CLIENTS = 200
@@ -87,3 +92,18 @@ def test_two_hundred_clients_for_a_minute(tmp_path: Path) -> None:
     assert seen["speech", 200] > 100
     assert after < 1.1 * before + 20
     assert "Traceback" not in said, said[-3000:]
+
+
+def test_the_server_has_its_turn_soon_in_a_process_of_its_own() -> None:
+    supervisor = Supervisor([])
+    services = Services(supervisor, VoiceActivity(supervisor), Backend("", None, 1))
+    before = sys.getswitchinterval()
+    seen = []
+
+    def started(server: RunningServer) -> None:
+        seen.append((get(f"{server.url}/health").status, sys.getswitchinterval()))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert serve(services, ServerSettings(port=0), started) is None
+    assert seen == [(200, pytest.approx(0.0005))]
+    assert sys.getswitchinterval() == before

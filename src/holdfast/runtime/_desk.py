@@ -115,15 +115,17 @@ class Desk:
             ModelBusy: too many wait already.
         """
         with self._turn:
-            waiting = [other for other in self._queue if not other.future.done()]
-            if len(waiting) < len(self._queue):
-                self._queue = deque(waiting)  # those called off no longer count
-            if len(waiting) >= self._limit:
+            if len(self._queue) >= self._limit:
+                # Those called off no longer count. Looked for only now: it takes the longer, the
+                # more wait, and the server's loop waits for it.
+                self._queue = deque(other for other in self._queue if not other.future.done())
+            waiting = len(self._queue)
+            if waiting >= self._limit:
                 raise ModelBusy(
                     f"{self._model} has too much to do",
-                    why=f"{len(waiting)} requests wait, and no more may",
+                    why=f"{waiting} requests wait, and no more may",
                     hint="try again after the time in Retry-After",
-                    retry_after_s=self._retry_after_s(len(waiting)),
+                    retry_after_s=self._retry_after_s(waiting),
                 )
             self._queue.append(job)
             self.last_used = time.monotonic()

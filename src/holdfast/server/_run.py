@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from holdfast.errors import ConfigInvalid, HoldfastError
 from holdfast.server._app import create_app
@@ -23,7 +25,7 @@ from holdfast.server._settings import ServerSettings
 if TYPE_CHECKING:
     from holdfast.wiring import Services
 
-__all__ = ["RunningServer", "running_server", "serve"]
+__all__ = ["RunningServer", "listen", "prompt_answers", "running_server", "serve", "uvicorn_over"]
 
 _START_WITHIN_S = 30.0
 _BACKLOG = 512
@@ -32,6 +34,9 @@ _STOP_WITHIN_S = 1
 _POLL_S = 0.01
 # Windows delivers a signal only between two waits of the main thread.
 _SIGNAL_POLL_S = 0.5
+# Python lets a thread that computes go on for 5 ms before another may; the server's, which lets go
+# of the interpreter at every read and write, waits that long several times a request.
+_SWITCH_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +58,9 @@ def running_server(
         ConfigInvalid: the address cannot be listened on.
     """
     settings = settings or ServerSettings(port=0)
-    listener = _listen(settings)
+    listener = listen(settings)
     app = create_app(services, settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=PatientProtocol,
-            lifespan="on",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_STOP_WITHIN_S,
-        )
-    )
+    server = uvicorn_over(app)
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -112,7 +106,7 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        with running_server(services, settings) as server:
+        with prompt_answers(), running_server(services, settings) as server:
             if on_start is not None:
                 on_start(server)
             while not ended.wait(_SIGNAL_POLL_S):
@@ -126,7 +120,42 @@ def serve(
     return failed
 
 
-def _listen(settings: ServerSettings) -> socket.socket:
+@contextlib.contextmanager
+def prompt_answers() -> Iterator[None]:
+    """Let the server's thread have its turn soon, whatever a model computes in Python.
+
+    For a process that is ours: it holds for all its threads (docs/adr/0022).
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _SWITCH_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def uvicorn_over(app: ASGIApp) -> uvicorn.Server:
+    """Return the server for ``app``, which has not begun."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_WITHIN_S,
+        )
+    )
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """Return a socket that listens where ``settings`` say.
+
+    Raises:
+        ConfigInvalid: the address cannot be listened on.
+    """
     # Asyncio turns Nagle's algorithm off only where the protocol is named; without that every
     # answer waits 40 ms for the client's acknowledgement.
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

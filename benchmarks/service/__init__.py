@@ -1,0 +1,1 @@
+"""The service beside itself and beside a bare server: what it costs, how soon it answers."""
