@@ -48,19 +48,13 @@ def _add(actions: Any, name: str, text: str) -> Any:
 
 
 def _calibrate(args: argparse.Namespace, context: Context) -> int:
-    import numpy as np
-
     from holdfast.voiceprint.evaluation import TrialsInvalid, scale_of
 
     with loaded(args, context) as services:
         scored, model = _scored(args, context, services)
-        of = {
-            label: np.array([score for trial, score in scored if trial.label == label])
-            for label in ("target", "nontarget")
-        }
         try:
             scale = scale_of(
-                model, of["target"], of["nontarget"], data=args.data,
+                model, scored, data=args.data,
                 most_false_accepts=args.false_accepts, most_false_rejects=args.false_rejects,
             )  # fmt: skip
         except ValueError as error:
@@ -131,20 +125,18 @@ def _scored(
 
 
 def _scorer(audio: Path, context: Context, services: Services) -> Callable[[Trial], float]:
-    import numpy as np
-
-    from holdfast.voiceprint import carry_out
+    from holdfast.voiceprint import alike, carry_out
 
     @functools.cache
-    def vector(name: str) -> Any:
-        found: Examined = carry_out(services.voiceprint.examine(recording(audio / name)))
-        if vector.cache_info().misses % _EVERY == 0:
-            context.say(f"{vector.cache_info().misses} recordings are embedded")
+    def examined(name: str) -> Examined:
+        found = carry_out(services.voiceprint.examine(recording(audio / name)))
+        if examined.cache_info().misses % _EVERY == 0:
+            context.say(f"{examined.cache_info().misses} recordings are embedded")
         if found.vector is None:
             raise ConfigInvalid(
                 f"{name} cannot be compared", why="nobody speaks in it",
                 hint="leave it out of the list of trials",
             )  # fmt: skip
-        return found.vector / np.linalg.norm(found.vector)
+        return found
 
-    return lambda trial: float(vector(trial.enrol) @ vector(trial.test))
+    return lambda trial: alike(examined(trial.enrol).vector, examined(trial.test).vector)

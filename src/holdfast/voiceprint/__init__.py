@@ -10,6 +10,7 @@ from holdfast.voiceprint._app import (
     Steps,
     Verification,
     Voiceprint,
+    alike,
     carry_out,
 )
 from holdfast.voiceprint._decide import (
@@ -59,6 +60,7 @@ __all__ = [
     "Verification",
     "Voice",
     "Voiceprint",
+    "alike",
     "carry_out",
     "decide",
     "embed_recording",

@@ -29,6 +29,7 @@ __all__ = [
     "Steps",
     "Verification",
     "Voiceprint",
+    "alike",
     "carry_out",
 ]
 
@@ -237,7 +238,7 @@ class Voiceprint:
         wrong = refusals(one.quality, gates)
         if one.vector is None:
             return self._verification(Decision(outcome="inconclusive", reasons=tuple(wrong)), other)
-        decision = self._decided(other, _unit(one.vector), wrong)
+        decision = self._decided(other, one.vector, wrong)
         return self._verification(decision, other)
 
     def identify(self, source: AudioSource, most: int, by: str = "") -> Steps[Identification]:
@@ -272,7 +273,7 @@ class Voiceprint:
         wrong = [*also, *refusals(found.quality, self._gates(self._limits.verify, found.scale))]
         if found.vector is None:
             return Decision(outcome="inconclusive", reasons=tuple(wrong))
-        score = float(centroid @ _unit(found.vector))
+        score = alike(centroid, found.vector)
         return decide(score, found.scale, wrong, NOT_EVALUATED)
 
     @staticmethod
@@ -294,6 +295,11 @@ class Voiceprint:
     @staticmethod
     def _gates(gates: Gates, scale: Scale) -> Gates:
         return replace(gates, min_same_voice=scale.min_same_voice)
+
+
+def alike(first: Any, second: Any) -> float:
+    """Return the cosine between two embeddings, shape (dimension,) each; -1 to 1."""
+    return float(_unit(first) @ _unit(second))
 
 
 def _unit(vector: Any) -> Any:

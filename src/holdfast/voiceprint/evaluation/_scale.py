@@ -5,17 +5,21 @@ Rules only; nothing here does I/O.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from holdfast.voiceprint._decide import Scale
 from holdfast.voiceprint.evaluation._calibrate import fit_affine
-from holdfast.voiceprint.evaluation._curves import Floats, detection_curve
+from holdfast.voiceprint.evaluation._curves import detection_curve
+from holdfast.voiceprint.evaluation._trials import Trial
 
 __all__ = ["scale_of"]
 
 
 def scale_of(
     model: str,
-    targets: Floats,
-    nontargets: Floats,
+    scored: Sequence[tuple[Trial, float]],
     *,
     data: str,
     most_false_accepts: float = 0.01,
@@ -26,8 +30,7 @@ def scale_of(
 
     Args:
         model: fingerprint of the model that scored them.
-        targets: shape (n,), scores of the same speaker.
-        nontargets: shape (m,), scores of different speakers.
+        scored: trials and their scores; attacks among them are left out.
         data: what they are, for people.
         most_false_accepts: accepted is from the lowest threshold at which at most this share of
             the others' trials is.
@@ -38,6 +41,10 @@ def scale_of(
     Raises:
         ValueError: the trials do not tell speakers apart, or are none.
     """
+    targets, nontargets = (
+        np.array([score for trial, score in scored if trial.label == label])
+        for label in ("target", "nontarget")
+    )
     curve = detection_curve(targets, nontargets)
     accepting = curve.thresholds[curve.false_accept <= most_false_accepts]
     # The last is infinity; the highest score that was seen stands for it.
