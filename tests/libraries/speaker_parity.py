@@ -5,17 +5,24 @@
 For each size a model with random weights is written as FOLDER/SIZE in SpeechBrain's layout and
 loaded by SpeechBrain's own ``EncoderClassifier``. FOLDER/SIZE.npz gets the recordings (``clips_N``,
 (batch, samples)), SpeechBrain's features and embeddings of them, and our engine's embeddings in
-torch; FOLDER/SIZE-graph gets the converted model.
+torch; FOLDER/SIZE-graph gets the converted model. FOLDER/damage.json tells what became of models
+that are not what they should be.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from holdfast.errors import HoldfastError
 from holdfast.voiceprint.engines.ecapa import convert_ecapa, load_ecapa
 
 # As in the hyperparams.yaml of speechbrain/spkrec-ecapa-voxceleb.
@@ -105,6 +112,84 @@ def clips(random: np.random.Generator, batch: int, samples: int) -> np.ndarray:
     return np.array(found, np.float32)
 
 
+class _RunsCode:
+    """What a hostile checkpoint is made of."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.mark),)
+
+
+def _plain_pickle(path: Path, mark: Path) -> None:
+    path.write_bytes(pickle.dumps({"fc.conv.bias": _RunsCode(mark)}, protocol=2))
+
+
+def _written(content: bytes) -> Callable[[Path, Path], None]:
+    def damage(path: Path, _: Path) -> None:
+        path.write_bytes(content)
+
+    return damage
+
+
+def _changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Path, Path], None]:
+    def damage(path: Path, _: Path) -> None:
+        weights = torch.load(path, weights_only=True)
+        change(weights)
+        torch.save(weights, path)
+
+    return damage
+
+
+def _set(name: str, value: Any) -> Callable[[Path, Path], None]:
+    return _changed(lambda weights: weights.update({name: value}))
+
+
+def _not_a_number(weights: dict[str, Any]) -> None:
+    weights["mfa.conv.conv.weight"][3, 4, 0] = float("nan")
+
+
+DAMAGES: dict[str, Callable[[Path, Path], None]] = {
+    "missing": lambda path, _: path.unlink(),
+    "empty": _written(b""),
+    "truncated": lambda path, _: os.truncate(path, path.stat().st_size - 30_000),
+    "text": _written(b"<html>not found</html>"),
+    "code in a checkpoint": lambda path, mark: torch.save({"x": _RunsCode(mark)}, path),
+    "code in a plain pickle": _plain_pickle,
+    "not weights": lambda path, _: torch.save([1, 2, 3], path),
+    "a weight is missing": _changed(lambda weights: weights.pop("asp.conv.conv.bias")),
+    "a weight too many": _set("extra.weight", torch.zeros(2)),
+    "another shape": _set("fc.conv.bias", torch.zeros(7)),
+    "whole numbers": _set("fc.conv.bias", torch.zeros(192, dtype=torch.int64)),
+    "not a number": _changed(_not_a_number),
+    "half precision": _changed(
+        lambda weights: weights.update({name: value.half() for name, value in weights.items()})
+    ),
+}
+
+
+def damaged(root: Path) -> dict[str, str]:
+    """Return for each kind of damage ``loaded``, or the error's code and text."""
+    found = {}
+    for number, (name, damage) in enumerate(DAMAGES.items()):
+        folder, mark = root / f"damaged-{number}", root / f"was-here-{number}"
+        write_model(folder, SIZES["small"])
+        damage(folder / "embedding_model.ckpt", mark)
+        try:
+            load_ecapa(folder, "cpu")
+            found[name] = "loaded"
+        except HoldfastError as error:
+            found[name] = f"{error.code}: {error}"
+        if mark.exists():
+            found[name] += " BUT IT RAN"
+    try:
+        load_ecapa(root / "small", "cuda:7")
+    except HoldfastError as error:
+        found["no such device"] = f"{error.code}: {error}"
+    return found
+
+
 def main(root: Path) -> None:
     from speechbrain.inference.speaker import EncoderClassifier
 
@@ -132,6 +217,7 @@ def main(root: Path) -> None:
                 f"torch_{number}": ours.embed(list(heard)),
             }
         np.savez(root / f"{name}.npz", **kept)
+    (root / "damage.json").write_text(json.dumps(damaged(root)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ def read_network(path: Path, config: EcapaConfig) -> EcapaTdnn:
     try:
         # Only tensors and plain containers are made; anything else in the pickle is refused.
         found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # whose text recommends to run whatever is in there
+        raise EngineUnusable(
+            f"{path} cannot be loaded",
+            why="it is no checkpoint, or one that holds more than weights, which is never run",
+            hint=_HINT,
+        ) from error
     except Exception as error:
         raise cannot_load(path, error) from error
     with torch.device("meta"):  # shapes only: no memory is taken before they are known to fit
