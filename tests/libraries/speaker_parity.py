@@ -2,11 +2,11 @@
 
     python speaker_parity.py FOLDER
 
-For each size a model with random weights is written as FOLDER/SIZE in SpeechBrain's layout and
-loaded by SpeechBrain's own ``EncoderClassifier``. FOLDER/SIZE.npz gets the recordings (``clips_N``,
-(batch, samples)), SpeechBrain's features and embeddings of them, and our engine's embeddings in
-torch; FOLDER/SIZE-graph gets the converted model. FOLDER/damage.json tells what became of models
-that are not what they should be.
+For each size a model with random weights is written as FOLDER/SIZE in SpeechBrain's layout, beside
+them the starter model, and loaded by SpeechBrain's own ``EncoderClassifier``. FOLDER/SIZE.npz gets
+the recordings (``clips_N``, (batch, samples)), SpeechBrain's features and embeddings of them, and
+our engine's embeddings in torch; FOLDER/SIZE-graph gets the converted model. FOLDER/damage.json
+tells what became of models that are not what they should be.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 
 from holdfast.errors import HoldfastError
+from holdfast.voiceprint import starter_model
 from holdfast.voiceprint.engines.ecapa import convert_ecapa, load_ecapa
 
 # As in the hyperparams.yaml of speechbrain/spkrec-ecapa-voxceleb.
@@ -197,8 +199,13 @@ def main(root: Path) -> None:
     random = np.random.default_rng(5)
     for name, channels in SIZES.items():
         write_model(root / name, channels)
-        saved = str(root / "saved" / name)
-        reference = EncoderClassifier.from_hparams(str(root / name), savedir=saved)
+    shutil.copytree(starter_model(), root / "starter")
+    (root / "starter/embedding_model.onnx").unlink()
+    for name in (*SIZES, "starter"):
+        here, saved = str(root / name), str(root / "saved" / name)
+        reference = EncoderClassifier.from_hparams(
+            here, savedir=saved, overrides={"pretrained_path": here}
+        )
         ours = load_ecapa(root / name, "cpu")
         (root / f"{name}-graph").mkdir()
         convert_ecapa(root / name, root / f"{name}-graph")

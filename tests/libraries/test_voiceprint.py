@@ -19,7 +19,7 @@ from tests.libraries import environment
 
 pytestmark = [pytest.mark.libraries]
 
-SIZES = ("full", "small", "uneven")
+SIZES = ("full", "small", "uneven", "starter")
 BATCHES = range(5)
 LARGEST_DIFFERENCE = 1e-5
 _ROOT = Path(__file__).resolve().parents[2]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from holdfast.voiceprint._features import SpeechBrainFbank, speechbrain_features
 from holdfast.voiceprint.engines._ecapa_config import EcapaConfig
 from holdfast.voiceprint.engines._ecapa_torch import EcapaTdnn
+from holdfast.voiceprint.engines.ecapa import GRAPH, convert_ecapa
 from training.voiceprint.augment import add_noise, coloured_noise, equalised, telephone
 from training.voiceprint.layout import CONFIG, write_folder
 from training.voiceprint.synthesis import RATE_HZ, SEED, Corpus
@@ -131,6 +134,9 @@ def main() -> None:
     corpus = Corpus(chosen.data, "training")
     network, margin = train(corpus, CONFIG, chosen.steps)
     write_folder(chosen.model, network, margin.weight.detach(), corpus.speakers)
+    with tempfile.TemporaryDirectory() as made:
+        convert_ecapa(chosen.model, Path(made))
+        shutil.copyfile(Path(made, GRAPH), chosen.model / GRAPH)
 
 
 if __name__ == "__main__":
