@@ -28,6 +28,7 @@ from holdfast.voiceprint._engine import (
     embed_recording,
 )
 from holdfast.voiceprint._quality import Gates, Quality, Refusal, measure, refusals, spoken
+from holdfast.voiceprint._sample import SampleVoices, sample_voices
 from holdfast.voiceprint._starter import starter_model
 from holdfast.voiceprint._voice import (
     FINGERPRINT_FILE,
@@ -53,6 +54,7 @@ __all__ = [
     "Quality",
     "RecordingTooLong",
     "Refusal",
+    "SampleVoices",
     "Scale",
     "ScaleInvalid",
     "SpoofVerdict",
@@ -69,6 +71,7 @@ __all__ = [
     "measure",
     "read_scale",
     "refusals",
+    "sample_voices",
     "spoken",
     "starter_model",
 ]

@@ -1,0 +1,112 @@
+"""The methods about voices, in both forms of the client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from holdfast.client._calls import Audio, Call
+from holdfast.client._voices import (
+    Enrollment,
+    Identification,
+    Speaker,
+    SpoofVerdict,
+    Verification,
+    VoiceCalls,
+)
+
+__all__ = ["AsyncVoiceMethods", "VoiceMethods"]
+
+T = TypeVar("T")
+
+
+class VoiceMethods:
+    """Speakers and their voices; recordings in any usual form: a path, bytes, or an open file."""
+
+    def _run(self, call: Call[T]) -> T:
+        raise NotImplementedError
+
+    def put_speaker(
+        self, speaker: str, *, display_name: str = "", tags: Sequence[str] = (), consent: str = ""
+    ) -> Speaker:
+        """Create a speaker, or replace what is known besides the voice."""
+        about = {"display_name": display_name, "tags": list(tags), "consent": consent}
+        return self._run(VoiceCalls.put_speaker(speaker, about))
+
+    def speakers(self) -> list[Speaker]:
+        """Return every speaker."""
+        return self._run(VoiceCalls.speakers())
+
+    def erase_speaker(self, speaker: str) -> None:
+        """Destroy all that is kept of a speaker."""
+        self._run(VoiceCalls.erase_speaker(speaker))
+
+    def enroll(self, speaker: str, recordings: Sequence[Audio]) -> Enrollment:
+        """Add recordings to a speaker; those that are not good enough are refused with reasons."""
+        return self._run(VoiceCalls.enroll(speaker, recordings))
+
+    def verify(self, recording: Audio, speaker: str) -> Verification:
+        """Return whether a voice is a speaker's."""
+        return self._run(VoiceCalls.verify(recording, speaker))
+
+    def compare(self, first: Audio, second: Audio) -> Verification:
+        """Return whether two recordings are of one voice; nothing is kept."""
+        return self._run(VoiceCalls.compare(first, second))
+
+    def identify(self, recording: Audio, top_k: int = 5) -> Identification:
+        """Return who a voice sounds like, among all that are enrolled."""
+        return self._run(VoiceCalls.identify(recording, top_k))
+
+    def detect_spoof(self, recording: Audio) -> SpoofVerdict:
+        """Return whether speech is a person's own, where a detector is mounted."""
+        return self._run(VoiceCalls.detect_spoof(recording))
+
+    def embed_voice(self, recording: Audio) -> list[float] | None:
+        """Return the vector of the speech in a recording; None where there is too little."""
+        return self._run(VoiceCalls.embed_voice(recording))
+
+
+class AsyncVoiceMethods:
+    """The same as `VoiceMethods`, awaited."""
+
+    async def _run(self, call: Call[T]) -> T:
+        raise NotImplementedError
+
+    async def put_speaker(
+        self, speaker: str, *, display_name: str = "", tags: Sequence[str] = (), consent: str = ""
+    ) -> Speaker:
+        """Create a speaker, or replace what is known besides the voice."""
+        about = {"display_name": display_name, "tags": list(tags), "consent": consent}
+        return await self._run(VoiceCalls.put_speaker(speaker, about))
+
+    async def speakers(self) -> list[Speaker]:
+        """Return every speaker."""
+        return await self._run(VoiceCalls.speakers())
+
+    async def erase_speaker(self, speaker: str) -> None:
+        """Destroy all that is kept of a speaker."""
+        await self._run(VoiceCalls.erase_speaker(speaker))
+
+    async def enroll(self, speaker: str, recordings: Sequence[Audio]) -> Enrollment:
+        """Add recordings to a speaker; see `VoiceMethods.enroll`."""
+        return await self._run(VoiceCalls.enroll(speaker, recordings))
+
+    async def verify(self, recording: Audio, speaker: str) -> Verification:
+        """Return whether a voice is a speaker's."""
+        return await self._run(VoiceCalls.verify(recording, speaker))
+
+    async def compare(self, first: Audio, second: Audio) -> Verification:
+        """Return whether two recordings are of one voice; nothing is kept."""
+        return await self._run(VoiceCalls.compare(first, second))
+
+    async def identify(self, recording: Audio, top_k: int = 5) -> Identification:
+        """Return who a voice sounds like, among all that are enrolled."""
+        return await self._run(VoiceCalls.identify(recording, top_k))
+
+    async def detect_spoof(self, recording: Audio) -> SpoofVerdict:
+        """Return whether speech is a person's own, where a detector is mounted."""
+        return await self._run(VoiceCalls.detect_spoof(recording))
+
+    async def embed_voice(self, recording: Audio) -> list[float] | None:
+        """Return the vector of the speech in a recording; None where there is too little."""
+        return await self._run(VoiceCalls.embed_voice(recording))

@@ -1,0 +1,246 @@
+"""What a service answers about voices, and how it is asked.
+
+Rules only; nothing here does I/O but reading a file that is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from holdfast.client._calls import Audio, Call, named_file
+
+__all__ = [
+    "Candidate",
+    "Enrollment",
+    "Identification",
+    "Reason",
+    "Speaker",
+    "SpoofVerdict",
+    "Verification",
+    "VoiceCalls",
+]
+
+_ROOT = "/v1/voiceprint"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a recording was not used, or a decision is not by the score alone."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What is known of a speaker besides the voice."""
+
+    id: str
+    display_name: str
+    tags: tuple[str, ...]
+    consent: str
+    created: str
+
+    @classmethod
+    def of(cls, content: Any) -> Speaker:
+        """Read one of the list."""
+        values = {name: content[name] for name in cls.__dataclass_fields__}
+        return cls(**(values | {"tags": tuple(content["tags"])}))
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """What became of recordings.
+
+    Attributes:
+        accepted: how many of them were enrolled.
+        speech_s: seconds of net speech that the speaker has in all.
+        needed_s: how many more are advised.
+        reasons: why each was refused, in the order sent; nothing for one that was enrolled.
+    """
+
+    accepted: int
+    speech_s: float
+    needed_s: float
+    reasons: Sequence[Sequence[Reason]]
+
+    @classmethod
+    def of(cls, content: Any) -> Enrollment:
+        """Read an answer."""
+        reasons = [_reasons(each["reasons"]) for each in content["utterances"]]
+        return cls(
+            int(content["accepted"]), float(content["speech_s"]), float(content["needed_s"]), reasons
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SpoofVerdict:
+    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``."""
+
+    decision: str
+    score: float | None
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A decision: ``accept``, ``reject``, ``inconclusive`` or ``not_enrolled``.
+
+    Attributes:
+        score: cosine; None where nothing was compared.
+        llr: log-likelihood ratio (natural); None without calibration.
+        threshold: from this score up a voice is accepted.
+        operating_point: the threshold's error rates, and the data that they were measured on.
+        quality: what was measured of the recording.
+        raw: all that the service said.
+    """
+
+    decision: str
+    score: float | None
+    llr: float | None
+    threshold: float
+    operating_point: Mapping[str, Any]
+    quality: Mapping[str, Any]
+    reasons: Sequence[Reason]
+    spoof: SpoofVerdict
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: Any) -> Verification:
+        """Read an answer."""
+        return cls(
+            decision=str(content["decision"]),
+            score=content["score"],
+            llr=content["llr"],
+            threshold=float(content["threshold"]),
+            operating_point=content["operating_point"],
+            quality=content["quality"],
+            reasons=_reasons(content["reasons"]),
+            spoof=SpoofVerdict(**content["spoof"]),
+            raw=content,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody that a voice sounds like."""
+
+    speaker_id: str
+    display_name: str
+    score: float
+    llr: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Those that a voice sounds like, the best first; nobody, where none scores high enough."""
+
+    candidates: Sequence[Candidate]
+    reasons: Sequence[Reason]
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: Any) -> Identification:
+        """Read an answer."""
+        candidates = [Candidate(**each) for each in content["candidates"]]
+        return cls(candidates, _reasons(content["reasons"]), content)
+
+
+def _reasons(content: Any) -> list[Reason]:
+    return [Reason(str(each["code"]), str(each["message"])) for each in content]
+
+
+class VoiceCalls:
+    """The calls, one method each."""
+
+    @staticmethod
+    def put_speaker(speaker: str, about: Mapping[str, Any]) -> Call[Speaker]:
+        """PUT /v1/voiceprint/speakers/{id}."""
+        return Call(
+            "PUT", _speaker(speaker), lambda reply: Speaker.of(reply.content), json=dict(about)
+        )
+
+    @staticmethod
+    def speakers() -> Call[list[Speaker]]:
+        """GET /v1/voiceprint/speakers."""
+        return Call(
+            "GET",
+            f"{_ROOT}/speakers",
+            lambda reply: [Speaker.of(each) for each in reply.content["speakers"]],
+        )
+
+    @staticmethod
+    def erase_speaker(speaker: str) -> Call[None]:
+        """DELETE /v1/voiceprint/speakers/{id}."""
+        fine = frozenset({204})
+        return Call("DELETE", _speaker(speaker), lambda _: None, fine=fine, safe=False)
+
+    @staticmethod
+    def enroll(speaker: str, recordings: Sequence[Audio]) -> Call[Enrollment]:
+        """POST /v1/voiceprint/speakers/{id}/enrollments."""
+        return Call(
+            "POST",
+            f"{_speaker(speaker)}/enrollments",
+            lambda reply: Enrollment.of(reply.content),
+            files=[("file", named_file(each)) for each in recordings],
+            safe=False,  # twice the same recording counts twice
+        )
+
+    @staticmethod
+    def verify(recording: Audio, speaker: str) -> Call[Verification]:
+        """POST /v1/voiceprint/verify, with a speaker."""
+        return Call(
+            "POST",
+            f"{_ROOT}/verify",
+            lambda reply: Verification.of(reply.content),
+            files=[("file", named_file(recording))],
+            form={"speaker_id": speaker},
+        )
+
+    @staticmethod
+    def compare(first: Audio, second: Audio) -> Call[Verification]:
+        """POST /v1/voiceprint/verify, with two recordings."""
+        return Call(
+            "POST",
+            f"{_ROOT}/verify",
+            lambda reply: Verification.of(reply.content),
+            files=[("file", named_file(each)) for each in (first, second)],
+        )
+
+    @staticmethod
+    def identify(recording: Audio, top_k: int) -> Call[Identification]:
+        """POST /v1/voiceprint/identify."""
+        return Call(
+            "POST",
+            f"{_ROOT}/identify",
+            lambda reply: Identification.of(reply.content),
+            files=[("file", named_file(recording))],
+            form={"top_k": str(top_k)},
+        )
+
+    @staticmethod
+    def detect_spoof(recording: Audio) -> Call[SpoofVerdict]:
+        """POST /v1/voiceprint/spoof."""
+        return Call(
+            "POST",
+            f"{_ROOT}/spoof",
+            lambda reply: SpoofVerdict(**reply.content),
+            files=[("file", named_file(recording))],
+        )
+
+    @staticmethod
+    def embed_voice(recording: Audio) -> Call[list[float] | None]:
+        """POST /v1/voiceprint/embeddings."""
+        return Call(
+            "POST",
+            f"{_ROOT}/embeddings",
+            lambda reply: reply.content["embedding"],
+            files=[("file", named_file(recording))],
+        )
+
+
+def _speaker(speaker: str) -> str:
+    return f"{_ROOT}/speakers/{quote(speaker, safe='')}"
