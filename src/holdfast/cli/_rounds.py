@@ -115,7 +115,8 @@ def _language(client: Client, model: Model) -> str:
     first = model.repository.split(", ")[0]  # servers want to be told which, also where it is one
     question = [{"role": "user", "content": "Say hello."}]
     answer = client.chat(question, model=first, max_tokens=16)
-    return f"{first} says {answer[:40]!r}"
+    pieces = len(list(client.chat_stream(question, model=first, max_tokens=16)))
+    return f"{first} says {answer[:40]!r}, and again in {pieces} piece(s)"
 
 
 def _metrics(client: Client) -> str:

@@ -117,7 +117,7 @@ class Calls:
         return Call(
             "POST",
             "/v1/chat/completions",
-            lambda reply: str(reply.content["choices"][0]["message"]["content"]),
+            lambda reply: str(reply.content["choices"][0]["message"]["content"] or ""),
             json={"messages": list(messages), **options},
             safe=False,
         )
