@@ -221,6 +221,13 @@ def test_up_once_answers_about_its_recording_and_ends(tmp_path: Path) -> None:
     assert [line.strip() for line in done.stdout.splitlines()] == LINES
 
 
+def test_up_asks_itself_past_the_proxies_of_the_environment(tmp_path: Path) -> None:
+    # A port that nobody listens on, and a kind of proxy that wants a library of its own.
+    nobody = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}
+    env = bare(tmp_path, **nobody)
+    assert found(holdfast("up", "--once", "--json", "--port", "0", env=env)) == SEGMENTS
+
+
 def test_up_with_a_key_asks_for_it(tmp_path: Path) -> None:
     env = bare(tmp_path, HOLDFAST_API_KEY="a-key")
     with started("up", "--port", "0", env=env) as (url, _):

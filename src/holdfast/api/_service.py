@@ -85,14 +85,20 @@ def model_routes(services: Services) -> APIRouter:
         ]  # fmt: skip
         return {"object": "list", "data": [*listed, *await services.language.models()]}
 
-    @router.post("/models/{model}/load", status_code=202, responses=refusals(404, 422))
+    def ours(model: str) -> str:
+        """Return the name, unless another server answers for the model."""
+        if model == services.language.id:
+            raise services.language.not_ours()
+        return model
+
+    @router.post("/models/{model}/load", status_code=202, responses=refusals(404, 409, 422))
     def load(model: ModelId) -> dict[str, Any]:
         """Have a model loaded in the background."""
-        return supervisor.load(model).to_dict()
+        return supervisor.load(ours(model)).to_dict()
 
     @router.post("/models/{model}/unload", status_code=202, responses=refusals(404, 409, 422))
     def unload(model: ModelId) -> dict[str, Any]:
         """Take a model out of memory, unless it is answering."""
-        return supervisor.unload(model).to_dict()
+        return supervisor.unload(ours(model)).to_dict()
 
     return router

@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from holdfast.cli._answers import Wrong
+from holdfast.cli._voice_rounds import VoiceRounds, voices_asynchronously
 from holdfast.client import AsyncClient, Client, Model, ServiceError
 from holdfast.errors import HoldfastError
+from holdfast.voiceprint import sample_voices
 
 __all__ = ["Line", "rounds"]
 
@@ -33,10 +36,6 @@ class Line:
             "message": self.told,
             "seconds": round(self.seconds, 3),
         }
-
-
-class _Wrong(Exception):
-    """An answer that came, and is not what it should be."""
 
 
 def rounds(url: str, key: str | None, recording: Path, wait_s: float) -> Iterator[Line]:
@@ -61,6 +60,8 @@ def rounds(url: str, key: str | None, recording: Path, wait_s: float) -> Iterato
         yield _line("metrics", lambda: _metrics(client))
         yield _line("refusals", lambda: _refusal(client))
         yield _line("speech: voice activity", lambda: _speech(client, recording))
+        for name, ask in VoiceRounds(client, sample_voices()).all():
+            yield _line(name, ask)
     yield _line(
         "asynchronous client", lambda: asyncio.run(_asynchronously(url, key, recording, wait_s))
     )
@@ -70,7 +71,7 @@ def _line(name: str, ask: Callable[[], str]) -> Line:
     started = time.monotonic()
     try:
         passed, told = True, ask()
-    except _Wrong as wrong:
+    except Wrong as wrong:
         passed, told = False, str(wrong)
     except HoldfastError as error:
         passed, told = False, f"{error}" + (f"    try: {error.hint}" if error.hint else "")
@@ -85,7 +86,7 @@ def _health(client: Client) -> str:
 def _ready(client: Client, wait_s: float) -> str:
     found = client.wait_ready(wait_s)
     if not found.ready:
-        raise _Wrong(found.message or "it is not ready")
+        raise Wrong(found.message or "it is not ready")
     return "every preloaded model is present, verified and loaded"
 
 
@@ -98,7 +99,7 @@ def _model(client: Client, model: Model) -> str:
     if model.task == "text-generation":
         return _language(client, model)
     if model.error is not None:
-        raise _Wrong(f"{model.error['code']}: {model.error['message']}")
+        raise Wrong(f"{model.error['code']}: {model.error['message']}")
     client.load(model.id)  # does nothing to one that is loaded
     memory = "" if model.memory_mb is None else f", {model.memory_mb:.0f} MB"
     seconds = "" if model.load_s is None else f", loaded in {model.load_s:.2f} s"
@@ -111,17 +112,18 @@ def _language(client: Client, model: Model) -> str:
     if model.state == "absent":
         return "none is configured, which is no fault"
     if model.error is not None:
-        raise _Wrong(f"{model.error['code']}: {model.error['message']}")
+        raise Wrong(f"{model.error['code']}: {model.error['message']}")
     first = model.repository.split(", ")[0]  # servers want to be told which, also where it is one
     question = [{"role": "user", "content": "Say hello."}]
     answer = client.chat(question, model=first, max_tokens=16)
-    return f"{first} says {answer[:40]!r}"
+    pieces = len(list(client.chat_stream(question, model=first, max_tokens=16)))
+    return f"{first} says {answer[:40]!r}, and again in {pieces} piece(s)"
 
 
 def _metrics(client: Client) -> str:
     text = client.metrics()
     if "holdfast_requests_total" not in text:
-        raise _Wrong("the numbers of requests are missing")
+        raise Wrong("the numbers of requests are missing")
     return f"{len([line for line in text.splitlines() if not line.startswith('#')])} numbers"
 
 
@@ -132,13 +134,13 @@ def _refusal(client: Client) -> str:
         if (error.status, error.service_code) == (404, "unknown-model"):
             return f"an unknown model is {error.status} {error.service_code}"
         raise
-    raise _Wrong("a model that there is not was unloaded")
+    raise Wrong("a model that there is not was unloaded")
 
 
 def _speech(client: Client, recording: Path) -> str:
     found = client.find_speech(recording)
     if not found:
-        raise _Wrong(f"nobody was heard in {recording.name}")
+        raise Wrong(f"nobody was heard in {recording.name}")
     heard = ", ".join(f"{one.start_ms / 1000:.2f}-{one.stop_ms / 1000:.2f} s" for one in found)
     return f"{recording.name}: speech at {heard}"
 
@@ -154,8 +156,9 @@ async def _asynchronously(url: str, key: str | None, recording: Path, wait_s: fl
         except ServiceError as error:
             if error.status != 404:
                 raise
+        voice = await voices_asynchronously(client, sample_voices())
     del health, ready, metrics
-    return f"{len(models)} model(s), {len(found)} segment(s) of speech; {loaded}"
+    return f"{len(models)} model(s), {len(found)} segment(s) of speech; {loaded}; {voice}"
 
 
 async def _load_first(client: AsyncClient) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 
 from holdfast.cli._answers import Wrong
-from holdfast.client import Client
+from holdfast.client import AsyncClient, Client
 from holdfast.voiceprint import SampleVoices
 
-__all__ = ["VoiceRounds"]
+__all__ = ["VoiceRounds", "voices_asynchronously"]
 
 
 class VoiceRounds:
@@ -23,7 +24,7 @@ class VoiceRounds:
     def __init__(self, client: Client, voices: SampleVoices) -> None:
         self._client = client
         self._voices = voices
-        self._speaker = f"holdfast-check-{uuid.uuid4().hex[:12]}"
+        self._speaker = _nobody()
 
     def all(self) -> list[tuple[str, Callable[[], str]]]:
         """Return each round's name and what it does; the last one cleans up."""
@@ -77,3 +78,29 @@ class VoiceRounds:
         if self._speaker in {each.id for each in self._client.speakers()}:
             raise Wrong("an erased speaker is still listed")
         return "the speaker of this check is gone"
+
+
+async def voices_asynchronously(client: AsyncClient, voices: SampleVoices) -> str:
+    """Do the same with the asynchronous client; return what came of it."""
+    speaker = _nobody()
+    await client.put_speaker(speaker)
+    try:
+        await client.enroll(speaker, [voices.first])
+        own, both, named, spoof, numbers, listed = await asyncio.gather(
+            client.verify(voices.second, speaker),
+            client.compare(voices.first, voices.other),
+            client.identify(voices.first),
+            client.detect_spoof(voices.first),
+            client.embed_voice(voices.first),
+            client.speakers(),
+        )
+    finally:
+        await client.erase_speaker(speaker)
+    if both.decision == "accept" or not numbers or speaker not in {each.id for each in listed}:
+        raise Wrong("what the asynchronous client is told is not what the other one is")
+    del named, spoof
+    return f"the same voice: {own.decision}"
+
+
+def _nobody() -> str:
+    return f"holdfast-check-{uuid.uuid4().hex[:12]}"

@@ -197,7 +197,7 @@ def _tell(context: Context, lines: Iterator[Line]) -> int:
         told.append(line)
         if not context.json:
             mark = "ok  " if line.passed else "FAIL"
-            context.result(f"{mark}  {line.name:<24} {line.told}  ({1000 * line.seconds:.0f} ms)")
+            context.result(f"{mark}  {line.name:<28} {line.told}  ({1000 * line.seconds:.0f} ms)")
             context.out.flush()
     failed = sum(not line.passed for line in told)
     if context.json:

@@ -3,15 +3,31 @@
 from holdfast.client._client import AsyncClient, Client
 from holdfast.client._errors import ServiceBusy, ServiceError, ServiceUnreachable
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
+from holdfast.client._voices import (
+    Candidate,
+    Enrollment,
+    Identification,
+    Reason,
+    Speaker,
+    SpoofVerdict,
+    Verification,
+)
 
 __all__ = [
     "AsyncClient",
+    "Candidate",
     "Client",
+    "Enrollment",
     "Health",
+    "Identification",
     "Model",
     "Readiness",
+    "Reason",
     "ServiceBusy",
     "ServiceError",
     "ServiceUnreachable",
+    "Speaker",
     "SpeechSegment",
+    "SpoofVerdict",
+    "Verification",
 ]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
 
-__all__ = ["Audio", "Call", "Calls", "Reply", "pause_s"]
+__all__ = ["Audio", "Call", "Calls", "Reply", "named_file", "pause_s"]
 
 T = TypeVar("T")
 Audio = Path | bytes | BinaryIO
@@ -44,7 +44,7 @@ class Call(Generic[T]):
     method: str
     path: str
     read: Callable[[Reply], T]
-    files: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    files: Sequence[tuple[str, tuple[str, bytes]]] = ()
     form: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     fine: frozenset[int] = frozenset({200, 202})
@@ -107,7 +107,7 @@ class Calls:
             "POST",
             "/v1/audio/speech/timestamps",
             lambda reply: [SpeechSegment.of(item) for item in reply.content],
-            files={"file": _named(audio)},
+            files=[("file", named_file(audio))],
             form={name: str(value) for name, value in options.items()},
         )
 
@@ -117,13 +117,14 @@ class Calls:
         return Call(
             "POST",
             "/v1/chat/completions",
-            lambda reply: str(reply.content["choices"][0]["message"]["content"]),
+            lambda reply: str(reply.content["choices"][0]["message"]["content"] or ""),
             json={"messages": list(messages), **options},
             safe=False,
         )
 
 
-def _named(audio: Audio) -> tuple[str, bytes]:
+def named_file(audio: Audio) -> tuple[str, bytes]:
+    """Return a recording's name and bytes, as a part of a form."""
     # Held whole: a request that is tried again is sent again.
     if isinstance(audio, bytes):
         return "audio", audio

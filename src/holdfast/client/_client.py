@@ -4,128 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
 
-from holdfast._version import __version__
-from holdfast.client._calls import Audio, Call, Calls, Reply, pause_s
-from holdfast.client._errors import ServiceBusy, ServiceUnreachable, error_of
+from holdfast.client._attempts import Attempts, Service, is_stream, receiving
+from holdfast.client._calls import Audio, Call, Calls
+from holdfast.client._errors import ServiceBusy
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
-from holdfast.errors import HoldfastError
+from holdfast.client._voice_methods import AsyncVoiceMethods, VoiceMethods
 
 __all__ = ["AsyncClient", "Client"]
 
 T = TypeVar("T")
-_CONNECT_S = 10.0
 
 
-class _Service:
-    """Where the service is, what to show it, and how long to be patient."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        key: str | None = None,
-        timeout_s: float = 300.0,
-        patience_s: float = 60.0,
-    ) -> None:
-        self.url = url.rstrip("/")
-        self.patience_s = patience_s
-        headers = {"User-Agent": f"holdfast-client/{__version__}"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        self._open(
-            base_url=self.url,
-            headers=headers,
-            timeout=httpx2.Timeout(timeout_s, connect=_CONNECT_S),
-            follow_redirects=False,  # a key must not go where an answer points
-        )
-
-    def _open(self, **options: Any) -> None:
-        raise NotImplementedError
-
-
-class _Attempts:
-    """One call's attempts: what to send, and what to make of what comes."""
-
-    def __init__(self, service: _Service, call: Call[T]) -> None:
-        self._service = service
-        self._call = call
-        self._deadline = time.monotonic() + service.patience_s
-        self._count = 0
-
-    def request(self) -> dict[str, Any]:
-        """Return what the HTTP library is to send."""
-        call = self._call
-        given: dict[str, Any] = {"method": call.method, "url": call.path}
-        if call.files:
-            given["files"], given["data"] = dict(call.files), dict(call.form)
-        if call.json is not None:
-            given["json"] = call.json
-        return given
-
-    def result_of(self, response: httpx2.Response) -> Any:
-        """Return the call's result.
-
-        Raises:
-            ServiceError: the answer is an error.
-        """
-        content: Any = response.text
-        if "json" in response.headers.get("content-type", ""):
-            try:
-                content = response.json()
-            except ValueError:
-                content = None
-        if response.status_code not in self._call.fine:
-            after = response.headers.get("retry-after")
-            raise error_of(response.status_code, content, after, str(response.request.url))
-        try:
-            reply = Reply(response.status_code, dict(response.headers), content)
-            return self._call.read(reply)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ServiceUnreachable(
-                f"{response.request.url} is no Holdfast service",
-                why=f"its answer cannot be read: {type(error).__name__}: {error}",
-                hint="check the address",
-            ) from error
-
-    def pause_after(self, error: HoldfastError) -> float:
-        """Return how long to wait before the next attempt.
-
-        Raises:
-            HoldfastError: ``error``; another attempt is of no use, or patience has run out.
-        """
-        after = error.retry_after_s if isinstance(error, ServiceBusy) else None
-        again = isinstance(error, ServiceBusy) or (
-            isinstance(error, ServiceUnreachable) and self._call.safe
-        )
-        pause = pause_s(self._count, after)
-        self._count += 1
-        if not again or time.monotonic() + pause > self._deadline:
-            raise error
-        return pause
-
-    def translated(self, error: httpx2.HTTPError) -> ServiceUnreachable:
-        """Return what the HTTP library's error means."""
-        reason = str(error) or type(error).__name__
-        return ServiceUnreachable(
-            f"{self._service.url} does not answer", why=reason,
-            hint=f"is it running? holdfast status {self._service.url}",
-        )  # fmt: skip
-
-
-class Client(_Service):
+class Client(VoiceMethods, Service):
     """Asks a service. Safe to use from several threads; a context manager that closes it.
 
     Args:
         url: where the service is, such as ``http://127.0.0.1:8000``.
         key: its key, if it asks for one.
         timeout_s: limit for one answer.
-        patience_s: how long a busy service (429, 503) is asked again, by its own Retry-After.
+        patience_s: how long a busy service (429, or 503 with a Retry-After) is asked again, by its
+            own Retry-After.
+
+    Raises:
+        ServiceUnreachable: ``url`` is no address.
 
     Every method raises:
         ServiceError: the answer is an error; ``ServiceBusy`` when it was still busy at the end.
@@ -185,11 +92,35 @@ class Client(_Service):
         return self._run(Calls.find_speech(audio, options))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
-        """Return what the language model answers; options as OpenAI's (``model``, ``max_tokens``).
-
-        For an answer that comes piece by piece use OpenAI's own client with ``URL/v1``.
-        """
+        """Return what the language model answers; options as OpenAI's, such as ``model``."""
         return self._run(Calls.chat(messages, options))
+
+    def chat_stream(
+        self, messages: Sequence[Mapping[str, Any]], **options: Any
+    ) -> Generator[str, None, None]:
+        """Yield what the language model answers, piece by piece as it comes.
+
+        The question is asked when the first piece is. Leaving early, or ``close()``, ends the
+        answer at its source.
+
+        Raises:
+            ServiceError: the answer is an error, from its beginning or from there on.
+            ServiceUnreachable: there is none, or it was cut off.
+        """
+        attempts = Attempts(self, Calls.chat(messages, options | {"stream": True}))
+        response = self._opened(attempts)
+        try:
+            if not is_stream(response):
+                yield attempts.result_of(response)
+                return
+            with receiving(response) as pieces:
+                for block in response.iter_bytes():
+                    yield from pieces.of(block)
+                    if pieces.ended:
+                        return
+                pieces.end()
+        finally:
+            response.close()
 
     def wait_ready(self, timeout_s: float) -> Readiness:
         """Ask until the service is ready or the time is over; return the last answer."""
@@ -202,20 +133,40 @@ class Client(_Service):
             time.sleep(min(found.retry_after_s or 1.0, 1.0, left))
 
     def _run(self, call: Call[T]) -> T:
-        attempts = _Attempts(self, call)
+        attempts = Attempts(self, call)
         while True:
             try:
                 response = self._http.request(**attempts.request())
                 result: T = attempts.result_of(response)
                 return result
             except httpx2.HTTPError as error:
-                pause = attempts.pause_after(attempts.translated(error))
-            except HoldfastError as error:
-                pause = attempts.pause_after(error)
+                pause = attempts.pause_after_silence(error)
+            except ServiceBusy as error:
+                pause = attempts.pause_after_refusal(error)
+            time.sleep(pause)
+
+    def _opened(self, attempts: Attempts) -> httpx2.Response:
+        """Return an answer that is no error; one that is a stream is yet to be received."""
+        while True:
+            try:
+                request = self._http.build_request(**attempts.request())
+                response = self._http.send(request, stream=True)
+                try:
+                    if not is_stream(response):
+                        response.read()
+                        attempts.result_of(response)
+                    return response
+                except BaseException:
+                    response.close()
+                    raise
+            except httpx2.HTTPError as error:
+                pause = attempts.pause_after_silence(error)
+            except ServiceBusy as error:
+                pause = attempts.pause_after_refusal(error)
             time.sleep(pause)
 
 
-class AsyncClient(_Service):
+class AsyncClient(AsyncVoiceMethods, Service):
     """The same as `Client`, awaited; an asynchronous context manager."""
 
     def _open(self, **options: Any) -> None:
@@ -268,6 +219,29 @@ class AsyncClient(_Service):
         """Return what the language model answers; see `Client.chat`."""
         return await self._run(Calls.chat(messages, options))
 
+    async def chat_stream(
+        self, messages: Sequence[Mapping[str, Any]], **options: Any
+    ) -> AsyncGenerator[str, None]:
+        """Yield what the language model answers; see `Client.chat_stream`.
+
+        Where an answer may be left early, ``contextlib.aclosing`` ends it there and then.
+        """
+        attempts = Attempts(self, Calls.chat(messages, options | {"stream": True}))
+        response = await self._opened(attempts)
+        try:
+            if not is_stream(response):
+                yield attempts.result_of(response)
+                return
+            with receiving(response) as pieces:
+                async for block in response.aiter_bytes():
+                    for piece in pieces.of(block):
+                        yield piece
+                    if pieces.ended:
+                        return
+                pieces.end()
+        finally:
+            await response.aclose()
+
     async def wait_ready(self, timeout_s: float) -> Readiness:
         """Ask until the service is ready or the time is over; return the last answer."""
         deadline = time.monotonic() + timeout_s
@@ -279,14 +253,34 @@ class AsyncClient(_Service):
             await asyncio.sleep(min(found.retry_after_s or 1.0, 1.0, left))
 
     async def _run(self, call: Call[T]) -> T:
-        attempts = _Attempts(self, call)
+        attempts = Attempts(self, call)
         while True:
             try:
                 response = await self._http.request(**attempts.request())
                 result: T = attempts.result_of(response)
                 return result
             except httpx2.HTTPError as error:
-                pause = attempts.pause_after(attempts.translated(error))
-            except HoldfastError as error:
-                pause = attempts.pause_after(error)
+                pause = attempts.pause_after_silence(error)
+            except ServiceBusy as error:
+                pause = attempts.pause_after_refusal(error)
+            await asyncio.sleep(pause)
+
+    async def _opened(self, attempts: Attempts) -> httpx2.Response:
+        """Return an answer that is no error; one that is a stream is yet to be received."""
+        while True:
+            try:
+                request = self._http.build_request(**attempts.request())
+                response = await self._http.send(request, stream=True)
+                try:
+                    if not is_stream(response):
+                        await response.aread()
+                        attempts.result_of(response)
+                    return response
+                except BaseException:
+                    await response.aclose()
+                    raise
+            except httpx2.HTTPError as error:
+                pause = attempts.pause_after_silence(error)
+            except ServiceBusy as error:
+                pause = attempts.pause_after_refusal(error)
             await asyncio.sleep(pause)

@@ -72,7 +72,10 @@ class Enrollment:
         """Read an answer."""
         reasons = [_reasons(each["reasons"]) for each in content["utterances"]]
         return cls(
-            int(content["accepted"]), float(content["speech_s"]), float(content["needed_s"]), reasons
+            int(content["accepted"]),
+            float(content["speech_s"]),
+            float(content["needed_s"]),
+            reasons,
         )
 
 

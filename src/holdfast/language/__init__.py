@@ -1,5 +1,6 @@
 """Language models: answered by an OpenAI-compatible server, such as vLLM, that runs elsewhere."""
 
-from holdfast.language._backend import Backend, LanguageUnavailable, Passed
+from holdfast.language._backend import Backend, Passed
+from holdfast.language._errors import AnsweredElsewhere, LanguageUnavailable
 
-__all__ = ["Backend", "LanguageUnavailable", "Passed"]
+__all__ = ["AnsweredElsewhere", "Backend", "LanguageUnavailable", "Passed"]
