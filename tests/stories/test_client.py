@@ -51,7 +51,8 @@ def test_every_method_works(url: str) -> None:
         assert client.health().uptime_s >= 0
         assert client.wait_ready(10).ready
         assert client.ready().waiting == ()
-        model, slot = client.models()
+        model, voice, slot = client.models()
+        assert (voice.id, voice.task) == ("voiceprint", "speaker-verification")
         assert (slot.id, slot.state) == ("language", "absent")
         hello = [{"role": "user", "content": "hello"}]
         with (
@@ -82,7 +83,7 @@ def test_every_method_works_awaited(url: str) -> None:
             many = await asyncio.gather(*(client.find_speech(sample_recording()) for _ in range(8)))
             assert many == [SPOKEN] * 8
             assert "holdfast_model_state" in await client.metrics()
-            model, _ = await client.models()
+            model, *_ = await client.models()
             assert (await client.unload(model.id)).state == "idle"
             await client.load(model.id)
             assert (await client.wait_ready(30)).ready

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.voiceprint import starter_model
 from holdfast.wiring import starter_repositories
 from tests.stories.test_apps import bare, get, holdfast, started, wait_for
 from tests.support import repos
@@ -17,6 +18,7 @@ from tests.support.core import Shop
 from tests.support.filesystems import needs_root, tmpfs
 
 NAME = "onnx-community/silero-vad"
+VOICE = "speechbrain/spkrec-ecapa-voxceleb"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,13 @@ def hub(shop: Shop, model: bytes) -> Shop:
         "onnx/model_q4.onnx": repos.noise(300_000, "q4"),
     }
     shop.new(files, NAME)
+    # In the layout of the real one, and with a graph, so that nothing has to be converted here.
+    voice = starter_model()
+    shop.new(
+        {path.name: path.read_bytes() for path in voice.iterdir() if path.name != "README.md"}
+        | {"example1.wav": repos.noise(300_000, "example")},
+        VOICE,
+    )
     shop.reset()
     return shop
 
@@ -57,6 +66,8 @@ def test_the_real_models_come_from_the_hub_and_only_what_is_used(hub: Shop, tmp_
     done = holdfast("test", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert NAME in done.stdout
+    assert f"speaker-verification by {VOICE}" in done.stdout
+    assert not [path for path in hub.requests("/resolve/") if path.endswith(".wav")]
     fetched = [path for path in hub.requests("/resolve/") if "onnx/" in path]
     assert {path.rpartition("/")[2] for path in fetched} == {"model.onnx"}
     hub.reset()

@@ -53,8 +53,6 @@ def voiceprint_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
 
 
 def _speaker_routes(router: APIRouter, services: Services) -> None:
-    from holdfast.voiceprint.gallery import Profile
-
     app = services.voiceprint
 
     @router.get("/speakers", responses=refusals(503))
@@ -65,6 +63,8 @@ def _speaker_routes(router: APIRouter, services: Services) -> None:
     @router.put("/speakers/{speaker}", responses=refusals(422, 503))
     def put(speaker: SpeakerId, about: SpeakerProfile) -> dict[str, Any]:
         """Create a speaker, or replace what is known besides the voice."""
+        from holdfast.voiceprint.gallery import Profile
+
         profile = Profile(
             id=speaker,
             display_name=about.display_name,

@@ -22,7 +22,10 @@ __all__ = ["kept", "loaded", "model_of", "recording"]
 def loaded(args: argparse.Namespace, context: Context) -> Iterator[Services]:
     """Yield the services with their models loaded."""
     with extra("starter"):
-        services = services_for(context, context.service(profile=args.profile))
+        from holdfast.wiring import VAD_MODEL, VOICE_MODEL
+
+        wanted = (VAD_MODEL, VOICE_MODEL)
+        services = services_for(context, context.service(profile=args.profile), only=wanted)
     say_failures_once()
     services.supervisor.start()
     try:

@@ -61,6 +61,7 @@ def _add_vad(commands: Any) -> None:
 def _vad(args: argparse.Namespace, context: Context) -> int:
     from holdfast.media import RawAudio
     from holdfast.speech import sample_recording
+    from holdfast.wiring import VAD_MODEL
 
     options = _vad_options(args)
     file = args.file or sample_recording()
@@ -70,7 +71,7 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
             why="there is nothing to listen to",
             hint="holdfast vad RECORDING",
         )
-    services = services_for(context, context.service())
+    services = services_for(context, context.service(), only=(VAD_MODEL,))
     say_failures_once()
     started = time.monotonic()
     with _started(services):

@@ -6,7 +6,7 @@ import argparse
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -208,11 +208,14 @@ def _tell(context: Context, lines: Iterator[Line]) -> int:
 
 
 def services_for(
-    context: Context, service: ServiceSettings, said: tuple[type, ...] = (Progress, Notice)
+    context: Context,
+    service: ServiceSettings,
+    said: tuple[type, ...] = (Progress, Notice),
+    only: Collection[str] | None = None,
 ) -> Services:
     """Return what the settings' profile serves; nothing is started yet.
 
-    ``said`` are the kinds of events that are shown.
+    ``said`` are the kinds of events that are shown; ``only`` the models that are wanted, or all.
     """
     from holdfast.wiring import configured_services
 
@@ -220,7 +223,7 @@ def services_for(
         if isinstance(event, said):
             context.reporter(event)
 
-    return configured_services(context.settings, service, context.env, report)
+    return configured_services(context.settings, service, context.env, report, only)
 
 
 def await_ready(services: Services) -> None:

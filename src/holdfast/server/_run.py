@@ -77,8 +77,9 @@ def running_server(
         yield RunningServer(f"http://{host}:{listener.getsockname()[1]}")
     finally:
         # The port goes on answering, with 503 to new work, until what was begun is done.
+        until = time.monotonic() + settings.shutdown_s
         app.state.doors.close(settings.shutdown_s)
-        services.supervisor.refuse()
+        services.supervisor.drain(max(until - time.monotonic(), 0))
         server.should_exit = True
         thread.join(_STOP_WITHIN_S + _START_WITHIN_S)
         listener.close()

@@ -55,8 +55,8 @@ VOICE_HUB_REPO = RepoRef("speechbrain/spkrec-ecapa-voxceleb")
 _FILES = {
     VAD_HUB_REPO: ("onnx/model.onnx", "README.md"),
     VOICE_HUB_REPO: (
-        "embedding_model.ckpt", "hyperparams.yaml", "mean_var_norm_emb.ckpt", "classifier.ckpt",
-        "label_encoder.txt", "README.md",
+        "embedding_model.ckpt", "embedding_model.onnx", "scale.json", "hyperparams.yaml",
+        "mean_var_norm_emb.ckpt", "classifier.ckpt", "label_encoder.txt", "README.md",
     ),
 }  # fmt: skip
 _SCRATCH = "holdfast-starter"
@@ -117,8 +117,10 @@ def provide_starter(
         from holdfast.provision import Wanted
 
         def pull(chosen: Settings, wanted: RevisionRef) -> Provided:
-            return _pulled(chosen, env, Wanted(wanted), report, also)
+            return _pulled(chosen, direct, Wanted(wanted), report, also)
 
+        # This machine is reached directly, whatever proxy leads to others.
+        direct = {name: value for name, value in env.items() if not _names_a_proxy(name)}
         with ExitStack() as stack:
             repositories = starter_repositories(stack.enter_context(_scratch()))
             # The revision is known before anything is asked for: the files' own digest.
@@ -138,6 +140,10 @@ def provide_starter(
             return pull(settings._replace(endpoint=hub.url, token=None), pinned)
 
     return provide
+
+
+def _names_a_proxy(variable: str) -> bool:
+    return variable.lower().endswith("_proxy")
 
 
 def verify_stored(settings: Settings, env: Mapping[str, str]) -> Verify:

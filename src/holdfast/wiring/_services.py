@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def configured_services(
     service: ServiceSettings,
     env: Mapping[str, str],
     also: Reporter | None = None,
+    only: Collection[str] | None = None,
 ) -> Services:
     """Put together what a profile serves, with real models; nothing is started yet.
 
@@ -67,6 +68,7 @@ def configured_services(
         service: about the service; its profile decides where models come from.
         env: the environment's variables.
         also: told everything that happens, besides the runtime.
+        only: ids of the models that are wanted; all of them when None.
     """
     starter = service.profile == "starter"
     bring = provide_starter if starter else provide_from_hub
@@ -75,6 +77,7 @@ def configured_services(
         verify_stored(settings, env),
         service=service,
         env=env,
+        only=only,
         convert=None if service.profile != "standard" else converter(settings, env, VOICE_HUB_REPO),
     )
     # The starter set needs no network, so nothing is to be said about it.
@@ -89,6 +92,7 @@ def services_of(
     service: ServiceSettings | None = None,
     env: Mapping[str, str] | None = None,
     convert: Callable[[Path], Path] | None = None,
+    only: Collection[str] | None = None,
     backoff: Backoff | None = None,
 ) -> Services:
     """Put a profile's models together; nothing is started yet.
@@ -99,6 +103,7 @@ def services_of(
         service: how they are run.
         env: the environment's variables, which say where data may be kept.
         convert: makes what the speaker model is loaded from.
+        only: ids of the models that are wanted; all of them when None.
         backoff: pauses between attempts.
 
     Raises:
@@ -113,6 +118,8 @@ def services_of(
             why=f"[models.{unknown[0]}]; it has {', '.join(spec.id for spec in specs)}",
             hint="correct the name in holdfast.toml",
         )
+    if only is not None:
+        specs = [spec for spec in specs if spec.id in only]
     budget = Budget(service.memory_budget_mb, service.when_full)
     supervisor = Supervisor(specs, backoff=backoff, budget=budget)
     language = Backend(service.language_url, service.language_key, service.deadline_s)

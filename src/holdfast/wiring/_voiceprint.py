@@ -60,8 +60,10 @@ def converter(settings: Settings, env: Mapping[str, str], repo: RepoRef) -> Call
 
     def convert(folder: Path) -> Path:
         from holdfast.store import Derivation, RepoFolder, derived
-        from holdfast.voiceprint.engines.ecapa import CONVERTER
+        from holdfast.voiceprint.engines.ecapa import CONVERTER, GRAPH
 
+        if (folder / GRAPH).is_file():
+            return folder  # somebody has done it already
         home = SearchPath(settings, surroundings(env)).home
         home.make()
         what = Derivation("onnx", CONVERTER, _make_graph)
