@@ -23,6 +23,7 @@ from holdfast.runtime import (
     ModelState,
     Supervisor,
     WorkerDied,
+    done_apart,
 )
 from holdfast.runtime import _keeper as keeper
 from holdfast.speech import sample_recording
@@ -212,3 +213,25 @@ def test_closing_while_over_there_something_runs_takes_no_longer_than_it_must() 
     assert not alive(pid)
     with pytest.raises((WorkerDied, DeadlineExceeded)):
         job.result()
+
+
+def where_and_what(text: str) -> tuple[int, str]:
+    return os.getpid(), text
+
+
+def refuse_apart(text: str) -> None:
+    raise engines.Refused("that is no good", why=text)
+
+
+def test_work_that_is_done_once_leaves_nothing_behind() -> None:
+    pid, text = done_apart("a test", where_and_what, "sent")
+    assert (pid != os.getpid(), text) == (True, "sent")
+    assert not alive(pid)
+    with pytest.raises(engines.Refused, match="bad input"):
+        done_apart("a test", refuse_apart, "bad input")
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        done_apart("a test", end_hard)
+
+
+def end_hard() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

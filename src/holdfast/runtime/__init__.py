@@ -3,6 +3,7 @@
 The runtime is handed folders and never learns how they arrived.
 """
 
+from holdfast.runtime._apart import done_apart
 from holdfast.runtime._budget import Budget
 from holdfast.runtime._errors import (
     CalledOff,
@@ -64,6 +65,7 @@ __all__ = [
     "UnknownModel",
     "WorkerDied",
     "check_wanted",
+    "done_apart",
     "onnxruntime",
     "process_memory_mb",
     "retry_after_s",

@@ -156,7 +156,8 @@ def _models(
 
     voice = voice_description()
     if service.profile == "gpu":
-        voice |= {"device": "cuda", "devices": ("cpu", "cuda")}
+        # In torch, whose import would keep everybody else in this process waiting.
+        voice |= {"device": "cuda", "devices": ("cpu", "cuda"), "isolate": True}
     return [
         spec(VAD_MODEL, VAD_REPO if starter else VAD_HUB_REPO, vad_description()),
         spec(VOICE_MODEL, VOICE_REPO if starter else VOICE_HUB_REPO, {**voice, "convert": convert}),

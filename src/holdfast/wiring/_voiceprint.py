@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.config import ServiceSettings, Settings
 from holdfast.places import SearchPath, data_folder, surroundings
 from holdfast.refs import RepoRef
-from holdfast.runtime import Needs, Supervisor, check_wanted
+from holdfast.runtime import Needs, Supervisor, check_wanted, done_apart
 from holdfast.voiceprint import (
     FINGERPRINT_FILE,
     SCALE_FILE,
@@ -75,6 +75,12 @@ def converter(settings: Settings, env: Mapping[str, str], repo: RepoRef) -> Call
 
 
 def _make_graph(source: Path, target: Path) -> None:
+    # Torch takes seconds and the interpreter while it is imported, and a gigabyte for good.
+    done_apart("the conversion to a graph", graph_of, source, target)
+
+
+def graph_of(source: Path, target: Path) -> None:
+    """Make a graph of a checkpoint, and what goes with it."""
     from holdfast.voiceprint.engines.ecapa import CHECKPOINT, convert_ecapa
 
     convert_ecapa(source, target)
