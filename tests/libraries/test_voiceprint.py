@@ -116,3 +116,54 @@ def test_a_checkpoint_that_is_not_what_it_should_be_is_refused(made: Path, damag
 
 def test_weights_of_half_precision_are_taken(made: Path) -> None:
     assert json.loads((made / "damage.json").read_text())["half precision"] == "loaded"
+
+
+_CONVERTED_BY_THE_SERVICE = """
+import os, sys
+from pathlib import Path
+from holdfast.config import Settings
+from holdfast.refs import RepoRef
+from holdfast.wiring._voiceprint import converter
+
+env = dict(os.environ)
+repo = RepoRef("speechbrain/spkrec-ecapa-voxceleb")
+convert = converter(Settings.from_env(env), env, repo)
+print(convert(Path(sys.argv[1])))
+assert "torch" not in sys.modules  # it came and went with a process of its own
+"""
+
+
+def test_the_service_converts_a_checkpoint_once_and_keeps_its_identity(
+    made: Path, tmp_path: Path
+) -> None:
+    from holdfast.voiceprint import fingerprint, load_voice
+
+    snapshot = tmp_path / ("c" * 40)
+    snapshot.mkdir()
+    for path in (made / "small").iterdir():
+        if path.is_file() and path.suffix != ".onnx":
+            (snapshot / path.name).write_bytes(path.read_bytes())
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "HOLDFAST_HOME": str(tmp_path / "models"),
+        "PYTHONPATH": f"{environment.STUBS}:{_ROOT / 'src'}",
+    }
+    command = [environment.PYTHON, "-c", _CONVERTED_BY_THE_SERVICE, snapshot]
+
+    def converted() -> Path:
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return Path(done.stdout.strip())
+
+    first = converted()
+    made_at = (first / "embedding_model.onnx").stat().st_mtime_ns
+    assert converted() == first
+    assert (first / "embedding_model.onnx").stat().st_mtime_ns == made_at
+    assert tmp_path / "models" in first.parents
+    voice = load_voice(first, "cpu")
+    # A template of the checkpoint is one of the graph.
+    assert voice.scale.model == fingerprint(snapshot / "embedding_model.ckpt")
+    voice.close()
