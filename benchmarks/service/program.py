@@ -24,11 +24,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from benchmarks.service import engines
 from holdfast.api._waiting import answered
 from holdfast.cli._logs import log_service
+from holdfast.config import ServiceSettings
 from holdfast.language import Backend
 from holdfast.runtime import Batch, ModelSpec, Provided, Supervisor
 from holdfast.server import RunningServer, ServerSettings, create_app, serve
 from holdfast.server._run import listen, prompt_answers, uvicorn_over
-from holdfast.wiring import Services, VoiceActivity
+from holdfast.wiring import KeptVoices, Services, VoiceActivity, voiceprint_of
 
 
 def _spec(name: str, load: engines.Load, **more: Any) -> ModelSpec:
@@ -67,7 +68,12 @@ def _models(options: argparse.Namespace) -> list[ModelSpec]:
 
 def _services(models: Sequence[ModelSpec]) -> Services:
     supervisor = Supervisor(models)
-    return Services(supervisor, VoiceActivity(supervisor), Backend("", None, 60))
+    service = ServiceSettings()
+    voices = KeptVoices(service, {})
+    voiceprint = voiceprint_of(supervisor, service, voices)
+    return Services(
+        supervisor, VoiceActivity(supervisor), voiceprint, voices, Backend("", None, 60)
+    )
 
 
 def _ours(services: Services) -> FastAPI:

@@ -26,6 +26,7 @@ from holdfast.runtime import Backoff, Provided
 from holdfast.server import ServerSettings, running_server
 from holdfast.speech import sample_recording
 from holdfast.wiring import (
+    VAD_MODEL,
     Provide,
     Services,
     provide_starter,
@@ -52,7 +53,11 @@ def services_in(home: Path, backoff: Backoff | None = None) -> Services:
     env = {"HOLDFAST_HOME": str(home), "HOME": str(home)}
     settings = Settings.from_env(env)
     return services_of(
-        provide_starter(settings, env), verify_stored(settings, env), backoff=backoff
+        provide_starter(settings, env),
+        verify_stored(settings, env),
+        env=env,
+        only=(VAD_MODEL,),
+        backoff=backoff,
     )
 
 
@@ -298,7 +303,9 @@ def stuck(released: threading.Event, begun: threading.Event) -> Provide:
 def test_the_port_answers_before_anything_is_ready(client: urllib3.PoolManager) -> None:
     released, begun = threading.Event(), threading.Event()
     patience = ServiceSettings(wait_s=0.3)
-    services = services_of(stuck(released, begun), service=patience, backoff=Backoff(7, 7))
+    services = services_of(
+        stuck(released, begun), service=patience, only=(VAD_MODEL,), backoff=Backoff(7, 7)
+    )
     with running_server(services, ServerSettings(port=0)) as running:
         assert begun.wait(10)
         assert ask(client, f"{running.url}/health")[0] == 200

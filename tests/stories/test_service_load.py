@@ -13,11 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from holdfast.language import Backend
-from holdfast.runtime import Supervisor
+from holdfast.runtime import Provided
 from holdfast.server import RunningServer, ServerSettings, serve
 from holdfast.speech import sample_recording
-from holdfast.wiring import Services, VoiceActivity
+from holdfast.wiring import services_of
 from tests.stories.test_apps import bare, get, started, wait_for
 
 CLIENTS = 200
@@ -95,8 +94,7 @@ def test_two_hundred_clients_for_a_minute(tmp_path: Path) -> None:
 
 
 def test_the_server_has_its_turn_soon_in_a_process_of_its_own() -> None:
-    supervisor = Supervisor([])
-    services = Services(supervisor, VoiceActivity(supervisor), Backend("", None, 1))
+    services = services_of(lambda *_: Provided(Path(), ""), only=())
     before = sys.getswitchinterval()
     seen = []
 

@@ -22,7 +22,14 @@ from holdfast.refs import RevisionRef
 from holdfast.runtime import Backoff, Provided
 from holdfast.server import ServerSettings, running_server
 from holdfast.speech import sample_recording
-from holdfast.wiring import Provide, Services, configured_services, provide_starter, services_of
+from holdfast.wiring import (
+    VAD_MODEL,
+    Provide,
+    Services,
+    configured_services,
+    provide_starter,
+    services_of,
+)
 from tests.support.browser import browsing, chromium
 
 KEY = Secret("a key of some length")
@@ -72,7 +79,7 @@ def test_the_page_follows_a_model_from_fetching_over_failure_to_ready(
     browser: Browser, home: dict[str, str]
 ) -> None:
     go_on = threading.Event()
-    services = services_of(slow(home, go_on), backoff=Backoff(3, 3))
+    services = services_of(slow(home, go_on), only=(VAD_MODEL,), backoff=Backoff(3, 3))
     with running_server(services, ServerSettings(port=0)) as running:  # noqa: SIM117 - two things
         with browsing(browser, running.url) as page:
             card = page.locator(".card", has_text="silero-vad").first

@@ -48,7 +48,8 @@ def voiceprint_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
     """Return the routes over ``services``."""
     router = APIRouter(prefix="/v1/voiceprint")
     _speaker_routes(router, services)
-    _voice_routes(router, services, upload_limit_bytes)
+    _compared_routes(router, services, upload_limit_bytes)
+    _searched_routes(router, services, upload_limit_bytes)
     return router
 
 
@@ -60,7 +61,7 @@ def _speaker_routes(router: APIRouter, services: Services) -> None:
         """List every speaker."""
         return {"speakers": [asdict(profile) for profile in app.gallery.profiles()]}
 
-    @router.put("/speakers/{speaker}", responses=refusals(422, 503))
+    @router.put("/speakers/{speaker}", responses=refusals(400, 422, 503))
     def put(speaker: SpeakerId, about: SpeakerProfile) -> dict[str, Any]:
         """Create a speaker, or replace what is known besides the voice."""
         from holdfast.voiceprint.gallery import Profile
@@ -91,13 +92,14 @@ def _speaker_routes(router: APIRouter, services: Services) -> None:
         return Response(status_code=204)
 
 
-def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
-    app = services.voiceprint
+def _expect(services: Services) -> None:
+    """Say before anything is received that a model will not be there."""
+    services.supervisor.expect(services.voice_activity.model)
+    services.supervisor.expect(services.voiceprint.model)
 
-    def expect() -> None:
-        # Before anything is received: a model that will not be there says so at once.
-        services.supervisor.expect(services.voice_activity.model)
-        services.supervisor.expect(app.model)
+
+def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
+    app = services.voiceprint
 
     @router.post(
         "/speakers/{speaker}/enrollments",
@@ -106,7 +108,7 @@ def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
     )
     async def enrol(speaker: SpeakerId, request: Request) -> dict[str, Any]:
         """Add recordings to a speaker: each accepted or refused, and how much more is needed."""
-        expect()
+        _expect(services)
         await run_in_threadpool(lambda: app.gallery.profile(speaker))
         async with received_upload(request, limit, _MOST_FILES) as upload:
             _only(upload, set())
@@ -130,7 +132,7 @@ def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
     )
     async def verify(request: Request) -> dict[str, Any]:
         """Decide whether a voice is a speaker's, or whether two recordings are of one voice."""
-        expect()
+        _expect(services)
         async with received_upload(request, limit, 2) as upload:
             _only(upload, {"speaker_id"})
             speaker = upload.fields.get("speaker_id")
@@ -146,6 +148,10 @@ def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
             )  # fmt: skip
             return _verified(await carried_out(request, steps))
 
+
+def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
+    app = services.voiceprint
+
     @router.post(
         "/identify",
         openapi_extra=_form({"top_k": {"type": "integer", "minimum": 1, "default": 5}}),
@@ -153,7 +159,7 @@ def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
     )
     async def identify(request: Request) -> dict[str, Any]:
         """Say who a voice sounds like, among all that are enrolled; nobody where none is close."""
-        expect()
+        _expect(services)
         async with received_upload(request, limit) as upload:
             _only(upload, {"top_k"})
             most = _count(upload.fields.get("top_k", "5"))
@@ -169,7 +175,7 @@ def _voice_routes(router: APIRouter, services: Services, limit: int) -> None:
     @router.post("/embeddings", openapi_extra=_form(), responses=refusals(*_ASKED))
     async def embeddings(request: Request) -> dict[str, Any]:
         """Return the vector of the speech in a recording; null where there is too little."""
-        expect()
+        _expect(services)
         async with received_upload(request, limit) as upload:
             _only(upload, set())
             found = await carried_out(request, app.examine(upload.file))

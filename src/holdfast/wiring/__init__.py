@@ -10,7 +10,7 @@ from holdfast.wiring._provide import (
 )
 from holdfast.wiring._services import Services, configured_services, services_of
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity
-from holdfast.wiring._voiceprint import VOICE_MODEL, KeptVoices
+from holdfast.wiring._voiceprint import VOICE_MODEL, KeptVoices, voiceprint_of
 
 __all__ = [
     "VAD_MODEL",
@@ -26,4 +26,5 @@ __all__ = [
     "services_of",
     "starter_repositories",
     "verify_stored",
+    "voiceprint_of",
 ]
