@@ -69,15 +69,14 @@ async def _until_ready(server: Server) -> Answers:
     return await ask(server.url, _HEALTH, _WATCHERS, ready, _EVERY_S)
 
 
-def _rows(label: str, loading: list[Answers], quiet: list[Answers], target: float | None
-                 ) -> list[Row]:  # fmt: skip
+def _rows(label: str, loading: list[Answers], quiet: list[Answers]) -> list[Row]:
     def row(words: str, share: float, **more: object) -> Row:
         figures = ([one.ms(share) for one in side] for side in (loading, quiet))
         return Row(f"{label}: {words}", "ms", *figures, compare="ours", **more)  # type: ignore[arg-type]
 
     return [
         row("p50", 0.5, quoted=False),
-        row("p99", 0.99, target=target),
+        row("p99", 0.99, target=_PROMPT_MS),
         row("the longest", 1.0, quoted=False),
     ]
 
@@ -104,7 +103,7 @@ def _starter(run: Run) -> Section:
                 loading.append(seen)
                 quiet.append(_quiet(server, seen.wall_s))
                 run.say(f"  starter: p99 {seen.ms(0.99):.1f} ms of {len(seen.took_s)}")
-    rows = _rows("silero-vad", loading, quiet, _PROMPT_MS)
+    rows = _rows("silero-vad", loading, quiet)
     what = f"{_ASK} while `holdfast up` loads its model, and afterwards"
     return Section("service-health-up", what, rows, peer="none loads", ours="while it loads")
 
@@ -125,12 +124,12 @@ def _heavy(run: Run) -> list[Section]:
                 run.say(f"  {model}: p50 {answers.ms(0.5):.1f}, p99 {answers.ms(0.99):.1f} ms, "
                         f"loaded in {load_s:.1f} s")  # fmt: skip
 
-    def section(name: str, words: str, target: float | None) -> Section:
+    def section(name: str, words: str) -> Section:
         own = f"{name}-isolated"
         rows = [
-            *_rows("in this process", seen[name], quiet, target),
+            *_rows("in this process", seen[name], quiet),
             Row("in this process: the load", "s", loads[name], [], compare="ours", quoted=False),
-            *_rows("isolated", seen[own], quiet, _PROMPT_MS),
+            *_rows("isolated", seen[own], quiet),
             Row("isolated: the load", "s", loads[own], [], compare="ours", quoted=False),
         ]
         what = f"{_ASK} while a model takes {seconds:g} s of a processor to load, {words}"
@@ -138,10 +137,11 @@ def _heavy(run: Run) -> list[Section]:
                        ours="while it loads")  # fmt: skip
 
     return [
-        section("python", "in Python, which lets others in at any time", _PROMPT_MS),
-        section("imports",
-                "and keeps the interpreter to itself in pieces, as an import of torch does", None),
-    ]  # fmt: skip
+        section("python", "in Python, which lets others in at any time"),
+        section(
+            "imports", "and keeps the interpreter to itself in pieces, as an import of torch does"
+        ),
+    ]
 
 
 def _holds(run: Run) -> Section:
