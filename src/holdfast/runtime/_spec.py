@@ -70,6 +70,6 @@ class ModelSpec:
     threads: int = 1
     queue_limit: int = 64
     max_batch: int = 1
-    batch_wait_s: float = 0.005
+    batch_wait_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     idle_unload_s: float | None = None
