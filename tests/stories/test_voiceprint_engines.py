@@ -166,16 +166,16 @@ block = np.random.default_rng(0).standard_normal(160_000, dtype=np.float32) / 10
 def peak_mb(blocks):
     embed_recording(engine, (block for _ in range(blocks)))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before = peak_mb(9)
-print(peak_mb(180) - before, "torch" in sys.modules)
+before = peak_mb(12)
+print(peak_mb(60) - before, "torch" in sys.modules)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="asks getrusage")
-def test_half_an_hour_takes_no_more_memory_than_two_minutes() -> None:
+def test_ten_minutes_take_no_more_memory_than_two() -> None:
     done = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=True)
     more_mb, torch_was_loaded = done.stdout.split()
-    assert float(more_mb) < 20  # half an hour of samples alone has 115 MB
+    assert float(more_mb) < 20  # ten minutes of samples alone have 38 MB
     assert torch_was_loaded == "False"
 
 
