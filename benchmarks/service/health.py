@@ -69,14 +69,16 @@ async def _until_ready(server: Server) -> Answers:
     return await ask(server.url, _HEALTH, _WATCHERS, ready, _EVERY_S)
 
 
-def _rows(label: str, loading: list[Answers], quiet: list[Answers]) -> list[Row]:
+def _rows(
+    label: str, loading: list[Answers], quiet: list[Answers], *, promised: bool = True
+) -> list[Row]:
     def row(words: str, share: float, **more: object) -> Row:
         figures = ([one.ms(share) for one in side] for side in (loading, quiet))
         return Row(f"{label}: {words}", "ms", *figures, compare="ours", **more)  # type: ignore[arg-type]
 
     return [
         row("p50", 0.5, quoted=False),
-        row("p99", 0.99, target=_PROMPT_MS),
+        row("p99", 0.99, target=_PROMPT_MS if promised else None),
         row("the longest", 1.0, quoted=False),
     ]
 
@@ -124,10 +126,10 @@ def _heavy(run: Run) -> list[Section]:
                 run.say(f"  {model}: p50 {answers.ms(0.5):.1f}, p99 {answers.ms(0.99):.1f} ms, "
                         f"loaded in {load_s:.1f} s")  # fmt: skip
 
-    def section(name: str, words: str) -> Section:
+    def section(name: str, words: str, *, promised: bool = True) -> Section:
         own = f"{name}-isolated"
         rows = [
-            *_rows("in this process", seen[name], quiet),
+            *_rows("in this process", seen[name], quiet, promised=promised),
             Row("in this process: the load", "s", loads[name], [], compare="ours", quoted=False),
             *_rows("isolated", seen[own], quiet),
             Row("isolated: the load", "s", loads[own], [], compare="ours", quoted=False),
@@ -139,7 +141,10 @@ def _heavy(run: Run) -> list[Section]:
     return [
         section("python", "in Python, which lets others in at any time"),
         section(
-            "imports", "and keeps the interpreter to itself in pieces, as an import of torch does"
+            "imports",
+            "and keeps the interpreter to itself in pieces, as an import of torch does; "
+            "such a model is therefore isolated, and a conversion done apart",
+            promised=False,
         ),
     ]
 
