@@ -22,6 +22,7 @@ from holdfast.refs import RevisionRef
 from holdfast.runtime import Backoff, Provided
 from holdfast.server import ServerSettings, running_server
 from holdfast.speech import sample_recording
+from holdfast.voiceprint import sample_voices
 from holdfast.wiring import (
     VAD_MODEL,
     Provide,
@@ -49,7 +50,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def services(home: dict[str, str]) -> Services:
-    return configured_services(Settings.from_env(home), ServiceSettings(), home)
+    service = ServiceSettings(data=Path(home["HOME"]) / "data")
+    return configured_services(Settings.from_env(home), service, home)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +161,55 @@ def test_a_recording_is_tried_on_the_page(browser: Browser, server: str, tmp_pat
         page.set_input_files("#vad-file", rubbish)
         page.get_by_role("button", name="Find speech").click()
         expect(page.locator("#vad-told")).to_contain_text("the recording cannot be read as audio")
+
+
+def test_a_voice_is_enrolled_verified_and_identified_on_the_page(
+    browser: Browser, server: str, tmp_path: Path
+) -> None:
+    voices = sample_voices()
+    with browsing(browser, server, errors=True) as page:
+        told, button = page.locator("#voice-told"), page.get_by_role
+        button("button", name="Enroll").click()
+        expect(told).to_have_text("Choose a recording, or record one.")
+        page.set_input_files("#voice-files", [voices.first, voices.second])
+        button("button", name="Enroll").click()
+        expect(told).to_have_text("Name the speaker.")
+        page.get_by_label("Speaker").fill("ada")
+        button("button", name="Enroll").click()
+        expect(told).to_contain_text("2 of 2 enrolled; ")
+        expect(told).to_contain_text("s more are advised")
+
+        page.set_input_files("#voice-files", voices.second)
+        button("button", name="Verify").click()
+        expect(told).to_have_text("Accepted.")
+        expect(page.locator("#voice-figures")).to_contain_text("Spoofing was not evaluated.")
+        left = "e => parseFloat(e.style.left)"
+        score, threshold = (
+            page.locator(f"#voice-scale .{name}").evaluate(left) for name in ("score", "threshold")
+        )
+        assert score > threshold
+        page.set_input_files("#voice-files", voices.other)
+        button("button", name="Verify").click()
+        expect(told).to_have_text("Rejected.")
+        button("button", name="Identify").click()
+        expect(told).to_have_text("Nobody who is enrolled.")
+        page.set_input_files("#voice-files", voices.first)
+        button("button", name="Identify").click()
+        expect(told).to_contain_text("It sounds like ada (")
+        assert Axe().run(page).violations_count == 0
+
+
+def test_what_the_microphone_hears_can_be_sent(browser: Browser, server: str) -> None:
+    with browsing(browser, server, errors=True, permissions=["microphone"]) as page:
+        page.get_by_role("button", name="Record", exact=True).click()
+        expect(page.locator("#voice-told")).to_contain_text("Recording")
+        page.wait_for_timeout(1500)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.locator("#voice-told")).to_contain_text("Recorded.")
+        page.get_by_role("button", name="Identify").click()
+        # The browser's own test tone is nobody's voice.
+        expect(page.locator("#voice-told")).to_have_text("Nobody who is enrolled.")
+        expect(page.locator("#voice-reasons li")).to_have_count(1)
 
 
 def test_everything_can_be_read_without_scripts(browser: Browser, server: str) -> None:

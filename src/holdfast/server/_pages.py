@@ -41,7 +41,10 @@ class _Panel:
     template: str
 
 
-_PANELS = (_Panel("speech", "Speech", "speech.html"),)
+_PANELS = (
+    _Panel("speech", "Speech", "speech.html"),
+    _Panel("voiceprint", "Voices", "voiceprint.html"),
+)
 
 
 class Pages:

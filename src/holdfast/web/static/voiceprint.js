@@ -1,0 +1,143 @@
+// The panel about voices: recordings from files or the microphone, enrolled, verified, identified.
+
+import { told } from "./holdfast.js";
+
+const ROOT = "/v1/voiceprint";
+const LONGEST_MS = 30_000;
+const status = document.getElementById("voice-told");
+const speaker = document.getElementById("voice-speaker");
+const files = document.getElementById("voice-files");
+const record = document.getElementById("voice-record");
+const scale = document.getElementById("voice-scale");
+const figures = document.getElementById("voice-figures");
+const reasons = document.getElementById("voice-reasons");
+let recorded = null; // stands in for a file until one is chosen
+let recorder = null;
+
+const ACTS = { enroll, verify, identify };
+
+document.getElementById("voice").addEventListener("submit", (event) => event.preventDefault());
+files.addEventListener("change", () => (recorded = null));
+record.addEventListener("click", () => (recorder ? recorder.stop() : listen()));
+
+for (const button of document.querySelectorAll("button[data-voice]")) {
+  button.addEventListener("click", async () => {
+    scale.hidden = true;
+    reasons.replaceChildren();
+    const given = recorded ? [recorded] : [...files.files];
+    const act = button.dataset.voice;
+    if (!given.length) return say("Choose a recording, or record one.");
+    if (act !== "identify" && !speaker.reportValidity()) return;
+    if (act !== "identify" && !speaker.value) return say("Name the speaker.");
+    say("Listening ...");
+    button.disabled = true;
+    try {
+      await ACTS[act](given);
+    } catch (error) {
+      say(error instanceof Refused ? error.message : "The service does not answer.");
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+class Refused extends Error {}
+
+function say(text) {
+  status.textContent = text;
+}
+
+async function ask(method, path, body) {
+  const options = { method, body };
+  if (typeof body === "string") options.headers = { "Content-Type": "application/json" };
+  const answer = await fetch(ROOT + path, options);
+  if (!answer.ok) throw new Refused(await told(answer));
+  return answer.json();
+}
+
+function form(given, fields = {}) {
+  const body = new FormData();
+  for (const file of given) body.append("file", file, file.name ?? "recorded.webm");
+  for (const [name, value] of Object.entries(fields)) body.append(name, value);
+  return body;
+}
+
+function own() {
+  return `/speakers/${encodeURIComponent(speaker.value)}`;
+}
+
+async function enroll(given) {
+  const known = (await ask("GET", "/speakers")).speakers.some(({ id }) => id === speaker.value);
+  if (!known) await ask("PUT", own(), "{}");
+  const found = await ask("POST", `${own()}/enrollments`, form(given));
+  const more = found.needed_s ? `; ${found.needed_s.toFixed(0)} s more are advised` : "";
+  say(`${found.accepted} of ${given.length} enrolled; ${found.speech_s.toFixed(1)} s of speech${more}.`);
+  show(found.utterances.flatMap((each) => each.reasons));
+}
+
+async function verify(given) {
+  const found = await ask("POST", "/verify", form(given.slice(0, 1), { speaker_id: speaker.value }));
+  say({ accept: "Accepted.", reject: "Rejected.", inconclusive: "Inconclusive.",
+    not_enrolled: "Nobody to compare with." }[found.decision]);
+  if (found.score !== null) draw(found);
+  show(found.reasons);
+}
+
+async function identify(given) {
+  const found = await ask("POST", "/identify", form(given.slice(0, 1)));
+  const named = found.candidates.map((each) => `${each.display_name || each.speaker_id} (${each.score.toFixed(2)})`);
+  say(named.length ? `It sounds like ${named.join(", ")}.` : "Nobody who is enrolled.");
+  if (found.candidates.length) draw({ ...found, ...found.candidates[0] });
+  show(found.reasons);
+}
+
+/** Show a score between -1 and 1 beside its threshold, and what the threshold's errors are. */
+function draw({ score, threshold, llr, operating_point: point, quality }) {
+  const at = (value) => `${((value + 1) / 2) * 100}%`;
+  scale.querySelector(".threshold").style.left = at(threshold);
+  scale.querySelector(".score").style.left = at(score);
+  const ratio = llr === null ? "not calibrated" : `log-likelihood ratio ${llr.toFixed(1)}`;
+  const errors = point.false_accept_rate === null
+    ? "error rates not measured"
+    : `${(100 * point.false_accept_rate).toFixed(1)} % of others were accepted there, on ${point.data}`;
+  const snr = quality.snr_db === null ? "" : `, ${quality.snr_db} dB above the background`;
+  figures.textContent = `Score ${score.toFixed(3)}, accepted from ${threshold.toFixed(3)} (${errors}); ` +
+    `${ratio}; ${quality.speech_s} s of speech${snr}. Spoofing was not evaluated.`;
+  scale.hidden = false;
+}
+
+function show(found) {
+  reasons.replaceChildren(
+    ...found.map(({ code, message }) => {
+      const item = document.createElement("li");
+      item.className = "warning";
+      item.textContent = `${code}: ${message}`;
+      return item;
+    }),
+  );
+}
+
+async function listen() {
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  } catch {
+    return say("The microphone cannot be used: allow it in the browser, or choose a file.");
+  }
+  const parts = [];
+  recorder = new MediaRecorder(stream);
+  recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
+  recorder.addEventListener("stop", () => {
+    for (const track of stream.getTracks()) track.stop();
+    recorded = new Blob(parts, { type: recorder.mimeType });
+    recorder = null;
+    record.textContent = "Record";
+    record.setAttribute("aria-pressed", "false");
+    say("Recorded. Enroll, verify or identify it.");
+  });
+  recorder.start();
+  setTimeout(() => recorder?.stop(), LONGEST_MS);
+  record.textContent = "Stop";
+  record.setAttribute("aria-pressed", "true");
+  say("Recording: speak for some ten seconds.");
+}
