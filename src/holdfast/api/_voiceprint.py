@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from holdfast.api._errors import request_id
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import Upload, UploadInvalid, received_upload
 from holdfast.api._waiting import carried_out
-from holdfast.voiceprint import NOT_EVALUATED, Identification, Quality, Refusal, Verification
+from holdfast.voiceprint import NOT_EVALUATED
 from holdfast.wiring import Services
 
 __all__ = ["voiceprint_routes"]
@@ -113,17 +112,7 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
         async with received_upload(request, limit, _MOST_FILES) as upload:
             _only(upload, set())
             done = await carried_out(request, app.enrol(speaker, upload.files, _by()))
-        utterances = [
-            {"accepted": not wrong, "quality": quality.to_dict(), "reasons": _plain(wrong)}
-            for quality, wrong in done.utterances
-        ]
-        return {
-            "speaker_id": speaker,
-            "utterances": utterances,
-            "accepted": done.accepted,
-            "speech_s": round(done.speech_s, 2),
-            "needed_s": round(done.needed_s, 2),
-        }
+        return done.to_dict()
 
     @router.post(
         "/verify",
@@ -146,7 +135,8 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
                 app.compare(*upload.files) if speaker is None
                 else app.verify(speaker, upload.file, _by())
             )  # fmt: skip
-            return _verified(await carried_out(request, steps))
+            found = await carried_out(request, steps)
+        return found.to_dict()
 
 
 def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
@@ -163,7 +153,8 @@ def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
         async with received_upload(request, limit) as upload:
             _only(upload, {"top_k"})
             most = _count(upload.fields.get("top_k", "5"))
-            return _identified(await carried_out(request, app.identify(upload.file, most, _by())))
+            found = await carried_out(request, app.identify(upload.file, most, _by()))
+        return found.to_dict()
 
     @router.post("/spoof", openapi_extra=_form(), responses=refusals(408, 413, 415, 422))
     async def spoof(request: Request) -> dict[str, Any]:
@@ -181,51 +172,6 @@ def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
             found = await carried_out(request, app.examine(upload.file))
         vector = None if found.vector is None else [float(value) for value in found.vector]
         return {"embedding": vector, "quality": found.quality.to_dict(), "model": found.model}
-
-
-def _verified(found: Verification) -> dict[str, Any]:
-    decision = found.decision
-    return {
-        "decision": decision.outcome,
-        "score": _rounded(decision.score),
-        "llr": _rounded(decision.llr),
-        **_about(found.quality, decision.reasons, found),
-    }
-
-
-def _identified(found: Identification) -> dict[str, Any]:
-    candidates = [
-        {
-            "speaker_id": each.speaker,
-            "display_name": each.display_name,
-            "score": _rounded(each.score),
-            "llr": _rounded(each.llr),
-        }
-        for each in found.candidates
-    ]
-    return {"candidates": candidates, **_about(found.quality, found.reasons, found)}
-
-
-def _about(
-    quality: Quality, reasons: Sequence[Refusal], found: Verification | Identification
-) -> dict[str, Any]:
-    return {
-        "threshold": _rounded(found.scale.accept_at),
-        "reject_below": _rounded(found.scale.reject_below),
-        "operating_point": found.scale.operating_point(),
-        "quality": quality.to_dict(),
-        "reasons": _plain(reasons),
-        "spoof": found.spoof.to_dict(),
-        "model": found.scale.model,
-    }
-
-
-def _plain(reasons: Sequence[Refusal]) -> list[dict[str, str]]:
-    return [reason.to_dict() for reason in reasons]
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def _only(upload: Upload, known: set[str]) -> None:

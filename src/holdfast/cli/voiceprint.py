@@ -80,15 +80,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
             app.gallery.put(profile, _who())
         done = carry_out(app.enrol(args.speaker, sources, _who()))
     if context.json:
-        utterances = [
-            {"file": str(file), "accepted": not wrong, "quality": quality.to_dict(),
-             "reasons": [each.to_dict() for each in wrong]}
-            for file, (quality, wrong) in zip(args.files, done.utterances, strict=True)
-        ]  # fmt: skip
-        context.result_json(
-            {"speaker_id": args.speaker, "utterances": utterances, "accepted": done.accepted,
-             "speech_s": round(done.speech_s, 2), "needed_s": round(done.needed_s, 2)}
-        )  # fmt: skip
+        context.result_json(done.to_dict())
     else:
         for file, (quality, wrong) in zip(args.files, done.utterances, strict=True):
             told = "; ".join(each.message for each in wrong) or "enrolled"
@@ -119,19 +111,7 @@ def _compare(args: argparse.Namespace, context: Context) -> int:
 def _tell_decision(context: Context, found: Verification) -> int:
     decision, scale = found.decision, found.scale
     if context.json:
-        context.result_json(
-            {
-                "decision": decision.outcome,
-                "score": decision.score,
-                "llr": decision.llr,
-                "threshold": scale.accept_at,
-                "operating_point": scale.operating_point(),
-                "quality": found.quality.to_dict(),
-                "reasons": [each.to_dict() for each in decision.reasons],
-                "spoof": found.spoof.to_dict(),
-                "model": scale.model,
-            }
-        )
+        context.result_json(found.to_dict())
     else:
         context.result(decision.outcome)
         if decision.score is not None:
@@ -167,22 +147,10 @@ def _identify(args: argparse.Namespace, context: Context) -> int:
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.identify(source, max(args.top, 1), _who()))
     if context.json:
-        context.result_json(
-            {
-                "candidates": [
-                    {"speaker_id": each.speaker, "display_name": each.display_name,
-                     "score": each.score, "llr": each.llr}
-                    for each in found.candidates
-                ],
-                "threshold": found.scale.accept_at,
-                "quality": found.quality.to_dict(),
-                "reasons": [each.to_dict() for each in found.reasons],
-                "model": found.scale.model,
-            }
-        )  # fmt: skip
+        context.result_json(found.to_dict())
     else:
         for each in found.candidates:
-            context.result(f"{each.speaker}  {each.score:.3f}  {each.display_name}".rstrip())
+            context.result(f"{each.speaker_id}  {each.score:.3f}  {each.display_name}".rstrip())
         _tell_reasons(context, found.reasons)
         if not found.candidates and not found.reasons:
             context.say(f"nobody enrolled scores {found.scale.accept_at:.3f} or more")

@@ -1,14 +1,12 @@
 """Voiceprint: who speaks, as a point in a space where the same voice comes out close by."""
 
+from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
 from holdfast.voiceprint._app import (
     NOT_EVALUATED,
-    Enrolment,
     Examined,
     Heard,
-    Identification,
     Limits,
     Steps,
-    Verification,
     Voiceprint,
     alike,
     carry_out,
@@ -42,6 +40,7 @@ __all__ = [
     "FINGERPRINT_FILE",
     "NOT_EVALUATED",
     "SCALE_FILE",
+    "Candidate",
     "ClipTooShort",
     "Decision",
     "EmbeddingEngine",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from holdfast.runtime import Batch, Job, Supervisor
+from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
 from holdfast.voiceprint._decide import Decision, Scale, SpoofVerdict, decide
 from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals, split_similarity
 from holdfast.voiceprint._voice import Embedded, embed_speech
@@ -21,13 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_EVALUATED",
-    "Enrolment",
     "Examined",
     "Heard",
-    "Identification",
     "Limits",
     "Steps",
-    "Verification",
     "Voiceprint",
     "alike",
     "carry_out",
@@ -71,47 +69,6 @@ class Examined:
     vector: Any
     quality: Quality
     model: str
-    scale: Scale
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolment:
-    """What became of the recordings, in their order, and how much more speech is needed."""
-
-    utterances: Sequence[tuple[Quality, Sequence[Refusal]]]
-    accepted: int
-    speech_s: float
-    needed_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """A decision and what it was made of."""
-
-    decision: Decision
-    quality: Quality
-    spoof: SpoofVerdict
-    scale: Scale
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """Somebody that a voice sounds like."""
-
-    speaker: str
-    display_name: str
-    score: float
-    llr: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identification:
-    """Those that a voice sounds like, the best first; nobody, where none scores high enough."""
-
-    candidates: Sequence[Candidate]
-    quality: Quality
-    reasons: Sequence[Refusal]
-    spoof: SpoofVerdict
     scale: Scale
 
 
@@ -202,6 +159,7 @@ class Voiceprint:
         template = gallery.template(speaker, model)
         seconds = template.speech_s if template is not None else 0.0
         return Enrolment(
+            speaker_id=speaker,
             utterances=told,
             accepted=len(good),
             speech_s=seconds,
@@ -257,9 +215,9 @@ class Voiceprint:
                 name = gallery.profile(speaker).display_name
                 llr = found.scale.llr(score)
                 candidates.append(
-                    Candidate(speaker=speaker, display_name=name, score=score, llr=llr)
+                    Candidate(speaker_id=speaker, display_name=name, score=score, llr=llr)
                 )
-        best = candidates[0].speaker if candidates else ""
+        best = candidates[0].speaker_id if candidates else ""
         gallery.note("identify", best, by, candidates=len(candidates), model=found.model)
         return Identification(
             candidates=candidates,
