@@ -148,7 +148,7 @@ def test_a_list_that_cannot_be_read_is_said_to_be_so(
     assert "its list of models cannot be read" in found["error"]["message"]
     status, models = ask(http, f"{url}/v1/models")
     assert status == 200
-    assert [model["id"] for model in models["data"]] == ["silero-vad", "voiceprint"]
+    assert [model["id"] for model in models["data"]] == ["silero-vad"]
 
 
 # -- questions whose clients leave, and too many of them
