@@ -224,6 +224,7 @@ def test_up_once_answers_about_its_recording_and_ends(tmp_path: Path) -> None:
 def test_up_asks_itself_past_the_proxies_of_the_environment(tmp_path: Path) -> None:
     # A port that nobody listens on, and a kind of proxy that wants a library of its own.
     nobody = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}
+    assert found(holdfast("vad", "--json", env=bare(tmp_path))) == SEGMENTS  # the model is here
     env = bare(tmp_path, **nobody)
     assert found(holdfast("up", "--once", "--json", "--port", "0", env=env)) == SEGMENTS
 

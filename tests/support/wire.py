@@ -42,6 +42,7 @@ class Wire:
     Attributes:
         says: by path, what is sent: bytes, or a function that is handed the connection.
         asked: the heads of the requests.
+        bodies: and what came with them.
         held: connections that nothing was said on, as ``hold`` leaves them.
         left: how many of those their clients closed.
     """
@@ -49,6 +50,7 @@ class Wire:
     def __init__(self, says: Mapping[str, Say]) -> None:
         self.says = dict(says)
         self.asked: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.held = 0
         self.left = 0
         self._ended = threading.Event()
@@ -92,7 +94,7 @@ class Wire:
                 head += line
                 if line.lower().startswith(b"content-length:"):
                     length = int(line.split(b":")[1])
-            received.read(length)
+            self.bodies.append(received.read(length))
             self.asked.append(head)
             path = target if target.startswith("/") else "/" + target.split("/", 3)[3]
             say = self.says[path]
