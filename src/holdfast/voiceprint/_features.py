@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,8 @@ _LEAST_POWER = 1e-10
 # Kaldi's floor before the logarithm: float32's epsilon.
 _KALDI_FLOOR = float(np.finfo(np.float32).eps)
 _KALDI_LOWEST_HZ = 20.0
+# Multiplications up to which OpenBLAS keeps to one thread.
+_SMALL_PRODUCT = 250_000
 
 
 class SpeechBrainFbank(NamedTuple):
@@ -102,8 +104,8 @@ def speechbrain_features(waveform: Floats, settings: SpeechBrainFbank) -> Floats
     padded = np.zeros(len(waveform) + 2 * half, np.float32)
     padded[half : half + len(waveform)] = waveform
     spectra = np.fft.rfft(_frames(padded, settings.n_fft, settings.hop) * window)
-    power = spectra.real**2 + spectra.imag**2
-    decibels = 10 * np.log10(np.maximum(power @ filters, np.float32(_LEAST_POWER)))
+    mels = _filtered(spectra.real**2 + spectra.imag**2, filters)
+    decibels = 10 * np.log10(np.maximum(mels, np.float32(_LEAST_POWER)))
     # The floor lies below the loudest point of the whole recording.
     np.maximum(decibels, decibels.max() - np.float32(_TOP_DB), out=decibels)
     return _centred(decibels)
@@ -129,12 +131,24 @@ def kaldi_features(waveform: Floats, settings: KaldiFbank) -> Floats:
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     frames = (frames - np.float32(settings.preemphasis) * before) * window
     spectra = np.fft.rfft(frames, n=2 * (len(filters) - 1))
-    power = spectra.real**2 + spectra.imag**2
-    return _centred(np.log(np.maximum(power @ filters, np.float32(_KALDI_FLOOR))))
+    mels = _filtered(spectra.real**2 + spectra.imag**2, filters)
+    return _centred(np.log(np.maximum(mels, np.float32(_KALDI_FLOOR))))
 
 
 def _frames(samples: Floats, length: int, hop: int) -> Floats:
     return np.lib.stride_tricks.sliding_window_view(samples, length)[::hop]
+
+
+def _filtered(power: NDArray[Any], filters: Floats) -> Floats:
+    """Return (frames, bins) times (bins, n_mels), in blocks of some frames.
+
+    For a whole recording BLAS would start threads, and those wait busily for some twenty
+    milliseconds afterwards: just when the model needs every core.
+    """
+    rows = max(1, _SMALL_PRODUCT // filters.size)
+    parts = [power[start : start + rows] @ filters for start in range(0, len(power), rows)]
+    mels: Floats = np.concatenate(parts)
+    return mels
 
 
 def _centred(features: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,10 @@ def graph_runner(
         )
     options = runtime.SessionOptions()
     options.log_severity_level = 3
+    # As many threads as the machine has cores for us, but not tied to them, and none that waits
+    # busily: other models and requests want the cores as well.
+    options.intra_op_num_threads = _usable_cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen: Any = provider if kind == "cpu" else (provider, {"device_id": number or "0"})
     try:
         session = runtime.InferenceSession(
@@ -63,6 +68,13 @@ def graph_runner(
         return found
 
     return run, given.shape[2]
+
+
+def _usable_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def cannot_load(path: Path, error: Exception) -> EngineUnusable:
