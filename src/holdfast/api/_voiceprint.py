@@ -14,7 +14,6 @@ from holdfast.api._errors import request_id
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import Upload, UploadInvalid, received_upload
 from holdfast.api._waiting import carried_out
-from holdfast.voiceprint import NOT_EVALUATED
 from holdfast.wiring import Services
 
 __all__ = ["voiceprint_routes"]
@@ -97,6 +96,13 @@ def _expect(services: Services) -> None:
     services.supervisor.expect(services.voiceprint.model)
 
 
+def _expect_detector(services: Services) -> None:
+    """Say the same of the detector of spoofing, where one is mounted."""
+    if services.voiceprint.detector is not None:
+        services.supervisor.expect(services.voice_activity.model)
+        services.supervisor.expect(services.voiceprint.detector)
+
+
 def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
     app = services.voiceprint
 
@@ -108,6 +114,7 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
     async def enrol(speaker: SpeakerId, request: Request) -> dict[str, Any]:
         """Add recordings to a speaker: each accepted or refused, and how much more is needed."""
         _expect(services)
+        _expect_detector(services)
         await run_in_threadpool(lambda: app.gallery.profile(speaker))
         async with received_upload(request, limit, _MOST_FILES) as upload:
             _only(upload, set())
@@ -122,6 +129,7 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
     async def verify(request: Request) -> dict[str, Any]:
         """Decide whether a voice is a speaker's, or whether two recordings are of one voice."""
         _expect(services)
+        _expect_detector(services)
         async with received_upload(request, limit, 2) as upload:
             _only(upload, {"speaker_id"})
             speaker = upload.fields.get("speaker_id")
@@ -150,18 +158,21 @@ def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
     async def identify(request: Request) -> dict[str, Any]:
         """Say who a voice sounds like, among all that are enrolled; nobody where none is close."""
         _expect(services)
+        _expect_detector(services)
         async with received_upload(request, limit) as upload:
             _only(upload, {"top_k"})
             most = _count(upload.fields.get("top_k", "5"))
             found = await carried_out(request, app.identify(upload.file, most, _by()))
         return found.to_dict()
 
-    @router.post("/spoof", openapi_extra=_form(), responses=refusals(408, 413, 415, 422))
+    @router.post("/spoof", openapi_extra=_form(), responses=refusals(*_ASKED))
     async def spoof(request: Request) -> dict[str, Any]:
         """Say whether speech is a person's own; without a detector that it was not evaluated."""
+        _expect_detector(services)
         async with received_upload(request, limit) as upload:
             _only(upload, set())
-        return NOT_EVALUATED.to_dict()
+            found = await carried_out(request, app.detect(upload.file))
+        return found.to_dict()
 
     @router.post("/embeddings", openapi_extra=_form(), responses=refusals(*_ASKED))
     async def embeddings(request: Request) -> dict[str, Any]:

@@ -81,11 +81,31 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class SpoofVerdict:
-    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``."""
+    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``.
+
+    Attributes:
+        score: log-odds (natural) that it is; None where it was not evaluated.
+        model: fingerprint of the detector; None where none is mounted.
+        threshold: scores below it are taken for attacks.
+        reason: why it was not evaluated.
+    """
 
     decision: str
     score: float | None
     model: str | None
+    threshold: float | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, content: Any) -> SpoofVerdict:
+        """Read an answer."""
+        return cls(
+            decision=str(content["decision"]),
+            score=content["score"],
+            model=content["model"],
+            threshold=content.get("threshold"),
+            reason=content.get("reason"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,7 @@ class Verification:
             operating_point=content["operating_point"],
             quality=content["quality"],
             reasons=_reasons(content["reasons"]),
-            spoof=SpoofVerdict(**content["spoof"]),
+            spoof=SpoofVerdict.of(content["spoof"]),
             raw=content,
         )
 
@@ -230,7 +250,7 @@ class VoiceCalls:
         return Call(
             "POST",
             f"{_ROOT}/spoof",
-            lambda reply: SpoofVerdict(**reply.content),
+            lambda reply: SpoofVerdict.of(reply.content),
             files=[("file", named_file(recording))],
         )
 

@@ -16,6 +16,7 @@ from holdfast.runtime import Needs, Supervisor, check_wanted, done_apart
 from holdfast.voiceprint import (
     FINGERPRINT_FILE,
     SCALE_FILE,
+    Cohort,
     Gates,
     Heard,
     Limits,
@@ -27,13 +28,15 @@ from holdfast.voiceprint import (
     measure,
     read_scale,
     spoken,
+    with_pauses,
 )
 from holdfast.wiring._speech import VAD_MODEL, sendable
+from holdfast.wiring._spoof import ChosenDetector
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
     from holdfast.speech import VoiceActivityEngine
-    from holdfast.voiceprint.gallery import Gallery
+    from holdfast.voiceprint.gallery import Gallery, Vault
 
 __all__ = ["VOICE_MODEL", "KeptVoices", "converter", "voice_description", "voiceprint_of"]
 
@@ -42,6 +45,9 @@ _LONGEST_S = 600
 _RATE_HZ = 16_000
 _KEY_FILE = "voiceprint.key"
 _OWN_SCALE = "voiceprint-scale.json"
+_COHORT = "voiceprint-cohort"
+# Bytes of a wrapped key: what the cohort's file begins with.
+_WRAPPED = 60
 
 
 def voice_description() -> dict[str, Any]:
@@ -90,7 +96,12 @@ def graph_of(source: Path, target: Path) -> None:
         shutil.copyfile(source / SCALE_FILE, target / SCALE_FILE)
 
 
-def voiceprint_of(supervisor: Supervisor, service: ServiceSettings, kept: KeptVoices) -> Voiceprint:
+def voiceprint_of(
+    supervisor: Supervisor,
+    service: ServiceSettings,
+    kept: KeptVoices,
+    detector: ChosenDetector | None,
+) -> Voiceprint:
     """Return the application over a supervisor's models."""
 
     def hear(source: AudioSource) -> Any:
@@ -102,7 +113,16 @@ def voiceprint_of(supervisor: Supervisor, service: ServiceSettings, kept: KeptVo
         verify=Gates(min_speech_s=service.voiceprint_min_speech_s, min_snr_db=snr),
         enrol_speech_s=service.voiceprint_enrol_s,
     )
-    return Voiceprint(supervisor, VOICE_MODEL, hear, kept.open, limits, kept.scale)
+    return Voiceprint(
+        supervisor,
+        VOICE_MODEL,
+        hear,
+        kept.open,
+        limits,
+        kept.scale,
+        kept.cohort,
+        None if detector is None else detector.detection,
+    )
 
 
 def _listen(engine: VoiceActivityEngine, source: AudioSource) -> Heard:
@@ -127,7 +147,8 @@ def _listen(engine: VoiceActivityEngine, source: AudioSource) -> Heard:
     found = detect_speech(engine, blocks, VadOptions(speech_pad_ms=60))
     per_ms = _RATE_HZ // 1000
     segments = [(each.start_ms * per_ms, each.stop_ms * per_ms) for each in found]
-    return Heard(spoken(waveform, segments), measure(waveform, segments))
+    natural = spoken(waveform, with_pauses(segments, len(waveform)))
+    return Heard(spoken(waveform, segments), natural, measure(waveform, segments))
 
 
 class KeptVoices:
@@ -143,6 +164,7 @@ class KeptVoices:
         self._env = env
         self._turn = threading.Lock()
         self._gallery: Gallery | None = None
+        self._vault: Vault | None = None
 
     def folder(self) -> Path:
         """Return where they are kept.
@@ -165,6 +187,7 @@ class KeptVoices:
                 folder = self.folder() / "voiceprint"
                 vault = Vault(self._key(folder))
                 self._gallery = Gallery(SqliteStore(folder, vault.chain), vault)
+                self._vault = vault
             return self._gallery
 
     def scale(self) -> Scale | None:
@@ -172,13 +195,39 @@ class KeptVoices:
         path = self.folder() / _OWN_SCALE
         return read_scale(path.read_text("utf-8"), str(path)) if path.is_file() else None
 
-    def keep_scale(self, scale: Scale) -> Path:
-        """Put a scale in the place of the model's own; return the file."""
+    def cohort(self) -> Cohort | None:
+        """Return the voices that scores are normalised with, if they were kept."""
+        path = self.folder() / _COHORT
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        key, sealed = content[:_WRAPPED], content[_WRAPPED:]
+        vault = self._opened_vault()
+        return Cohort.from_bytes(vault.open(_COHORT, key, sealed, "cohort"))
+
+    def keep_scale(self, scale: Scale, cohort: Cohort | None = None) -> Path:
+        """Put a scale, and the cohort that it needs, in the place of the model's own.
+
+        Returns:
+            the scale's file.
+        """
         from holdfast.places import Modes, write_file
 
+        if cohort is not None:
+            vault = self._opened_vault()
+            key = vault.new_speaker_key(_COHORT)
+            sealed = vault.seal(_COHORT, key, cohort.to_bytes(), "cohort")
+            write_file(self.folder() / _COHORT, key + sealed, Modes())
         path = self.folder() / _OWN_SCALE
         write_file(path, scale.text().encode(), Modes())
         return path
+
+    def _opened_vault(self) -> Vault:
+        """Return what seals, whose key is known to be the right one."""
+        self.open()
+        assert self._vault is not None
+        return self._vault
 
     def close(self) -> None:
         """Let go of them."""

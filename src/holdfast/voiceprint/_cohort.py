@@ -1,0 +1,101 @@
+"""Adaptive score normalisation: how a score compares with those of strangers who sound alike.
+
+Rules only; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["FEWEST", "Cohort", "CohortInvalid"]
+
+# Fewer strangers say nothing about how strangers score.
+FEWEST = 20
+_MOST_ALIKE = 300
+_MAGIC = b"holdfast-cohort-1"
+
+
+class CohortInvalid(HoldfastError):
+    """Voices of others that scores cannot be normalised with."""
+
+    code = "cohort-invalid"
+    exit_code = 2
+    http_status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Voices of people who are not enrolled, one vector each.
+
+    Attributes:
+        model: fingerprint of the model that made the vectors.
+        rows: float32, shape (people, dimension), of length 1 each.
+    """
+
+    model: str
+    rows: NDArray[np.float32]
+
+    @property
+    def digest(self) -> str:
+        """What tells it from others: 16 hexadecimal digits of its sha256."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+
+    def normalised(self, score: float, enrolled: Any, probe: Any) -> float:
+        """Return a cosine in standard deviations above strangers' scores (adaptive s-norm).
+
+        Both voices are compared with the whole cohort; of each, the scores of those who sound most
+        alike give a mean and a deviation, and the two normalised scores are averaged (AS-norm1 in
+        Matejka et al., Interspeech 2017).
+
+        Args:
+            score: cosine of ``enrolled`` and ``probe``.
+            enrolled: shape (dimension,).
+            probe: shape (dimension,).
+        """
+        return (self._standard(score, enrolled) + self._standard(score, probe)) / 2
+
+    def _standard(self, score: float, voice: Any) -> float:
+        import numpy as np
+
+        length = max(float(np.linalg.norm(voice)), 1e-12)
+        scores = self.rows @ (np.asarray(voice, np.float32) / np.float32(length))
+        count = min(_MOST_ALIKE, len(scores))
+        nearest = np.partition(scores, len(scores) - count)[len(scores) - count :]
+        spread = max(float(nearest.std(dtype=np.float64)), 1e-6)
+        return (score - float(nearest.mean(dtype=np.float64))) / spread
+
+    def to_bytes(self) -> bytes:
+        """Return it as bytes, which `from_bytes` reads."""
+        people, dimension = self.rows.shape
+        head = f"{self.model} {people} {dimension}".encode()
+        return b"\n".join([_MAGIC, head, self.rows.astype("<f4").tobytes()])
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Cohort:
+        """Return the cohort that bytes hold.
+
+        Raises:
+            CohortInvalid: they hold none.
+        """
+        import numpy as np
+
+        try:
+            magic, head, rows = content.split(b"\n", 2)
+            model, people, dimension = head.decode("ascii").split(" ")
+            if magic != _MAGIC:
+                raise ValueError("it is no cohort")  # noqa: TRY301
+            shape = (int(people), int(dimension))
+            return cls(model, np.frombuffer(rows, "<f4").reshape(shape))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise CohortInvalid(
+                "the cohort cannot be read", why=str(error),
+                hint="holdfast voiceprint calibrate TRIALS --data TEXT --cohort DIR makes one",
+            ) from error  # fmt: skip
