@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import urllib3
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from holdfast.client import Client
 from holdfast.config import ServiceSettings, Settings
@@ -22,11 +25,13 @@ from holdfast.server import ServerSettings, running_server
 from holdfast.voiceprint.engines.spoof_graph import load_spoof_graph
 from holdfast.wiring import SPOOF_MODEL, Services, configured_services
 from tests.stories.test_apps import bare, holdfast
+from tests.support.browser import browsing, chromium
 from tests.support.detectors import AASIST_SAMPLES, played_back, roughness, write_graph
 from tests.support.voices import SENTENCES, mixed, speak
 
 HIM, HER = "flite:rms", "flite:slt"
 REPO = "acme/replay-detector"
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 
 
 @pytest.fixture(scope="module")
@@ -318,3 +323,54 @@ def test_what_is_no_detector_is_refused(tmp_path: Path) -> None:
     detector = load(write_graph(tmp_path / "good/model.onnx").parent, "cpu")
     assert dataclasses.is_dataclass(detector) is False
     detector.close()
+
+
+def test_the_page_says_what_the_detector_made_of_a_voice(
+    server: str, client: Client, folder: Path, him: str
+) -> None:
+    own = speak(folder, HIM, SENTENCES[4])
+    with chromium() as browser, browsing(browser, server) as page:
+        told, spoofing = page.locator("#voice-told"), page.locator("#voice-spoof")
+        page.get_by_label("Speaker").fill(him)
+        page.set_input_files("#voice-files", own)
+        page.get_by_role("button", name="Verify").click()
+        expect(told).to_have_text("Accepted.")
+        expect(spoofing).to_contain_text("Spoofing: none found (log-odds ")
+        page.set_input_files("#voice-files", played_back(own))
+        page.get_by_role("button", name="Verify").click()
+        expect(told).to_have_text("Rejected.")
+        expect(spoofing).to_contain_text("Spoofing: synthetic, converted or replayed")
+        expect(page.locator("#voice-reasons li")).to_contain_text(["spoof: it is taken for"])
+        assert Axe().run(page).violations_count == 0
+        page.get_by_role("button", name="Is it a person's own speech?").click()
+        expect(told).to_have_text("Taken for a spoof.")
+        if SCREENSHOTS:
+            page.get_by_role("button", name="Verify").click()
+            expect(told).to_have_text("Rejected.")
+            page.locator("#voice").scroll_into_view_if_needed()
+            page.screenshot(path=f"{SCREENSHOTS}/voice.png", full_page=True)
+
+
+def test_what_was_decided_is_counted(server: str, client: Client, folder: Path, him: str) -> None:
+    def counted() -> dict[str, float]:
+        with urllib3.PoolManager() as pool:
+            lines = pool.request("GET", f"{server}/metrics").data.decode().splitlines()
+        start = "holdfast_voiceprint_decisions_total"
+        return {
+            line.split()[0].removeprefix(start): float(line.split()[1])
+            for line in lines
+            if line.startswith(start)
+        }
+
+    before = counted()
+    own = speak(folder, HIM, SENTENCES[4])
+    client.verify(own, him)
+    client.detect_spoof(played_back(own))
+    client.identify(own)
+    after = counted()
+    for labels in (
+        '{outcome="accept",question="verify"}',
+        '{outcome="spoof",question="spoof"}',
+        '{outcome="found",question="identify"}',
+    ):
+        assert after[labels] == before.get(labels, 0) + 1

@@ -71,6 +71,11 @@ class Metrics:
             ["method", "route"], registry=self._registry, buckets=_BUCKETS_S,
         )  # fmt: skip
 
+        self.decisions = Counter(
+            "holdfast_voiceprint_decisions", "What was decided about voices",
+            ["question", "outcome"], registry=self._registry,
+        )  # fmt: skip
+
     def text(self, others: Sequence[ModelStatus] = ()) -> bytes:
         """Return them in Prometheus' text form; ``others`` are models that others answer for."""
         self._models.others = others

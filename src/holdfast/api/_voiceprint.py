@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._errors import request_id
+from holdfast.api._observe import Metrics
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import Upload, UploadInvalid, received_upload
 from holdfast.api._waiting import carried_out
@@ -42,12 +44,16 @@ def _form(more: dict[str, Any] | None = None, *, several: bool = False) -> dict[
     }
 
 
-def voiceprint_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
-    """Return the routes over ``services``."""
+def voiceprint_routes(services: Services, upload_limit_bytes: int, metrics: Metrics) -> APIRouter:
+    """Return the routes over ``services``; what is decided is counted."""
     router = APIRouter(prefix="/v1/voiceprint")
+
+    def decided(question: str, outcome: str, times: int = 1) -> None:
+        metrics.decisions.labels(question, outcome).inc(times)
+
     _speaker_routes(router, services)
-    _compared_routes(router, services, upload_limit_bytes)
-    _searched_routes(router, services, upload_limit_bytes)
+    _compared_routes(router, services, upload_limit_bytes, decided)
+    _searched_routes(router, services, upload_limit_bytes, decided)
     return router
 
 
@@ -103,7 +109,9 @@ def _expect_detector(services: Services) -> None:
         services.supervisor.expect(services.voiceprint.detector)
 
 
-def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
+def _compared_routes(
+    router: APIRouter, services: Services, limit: int, decided: Callable[..., None]
+) -> None:
     app = services.voiceprint
 
     @router.post(
@@ -119,6 +127,8 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
         async with received_upload(request, limit, _MOST_FILES) as upload:
             _only(upload, set())
             done = await carried_out(request, app.enrol(speaker, upload.files, _by()))
+        decided("enroll", "enrolled", done.accepted)
+        decided("enroll", "refused", len(done.utterances) - done.accepted)
         return done.to_dict()
 
     @router.post(
@@ -144,10 +154,13 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
                 else app.verify(speaker, upload.file, _by())
             )  # fmt: skip
             found = await carried_out(request, steps)
+        decided("compare" if speaker is None else "verify", found.decision.outcome)
         return found.to_dict()
 
 
-def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
+def _searched_routes(
+    router: APIRouter, services: Services, limit: int, decided: Callable[..., None]
+) -> None:
     app = services.voiceprint
 
     @router.post(
@@ -163,6 +176,7 @@ def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
             _only(upload, {"top_k"})
             most = _count(upload.fields.get("top_k", "5"))
             found = await carried_out(request, app.identify(upload.file, most, _by()))
+        decided("identify", "found" if found.candidates else "nobody")
         return found.to_dict()
 
     @router.post("/spoof", openapi_extra=_form(), responses=refusals(*_ASKED))
@@ -172,6 +186,7 @@ def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
         async with received_upload(request, limit) as upload:
             _only(upload, set())
             found = await carried_out(request, app.detect(upload.file))
+        decided("spoof", found.decision)
         return found.to_dict()
 
     @router.post("/embeddings", openapi_extra=_form(), responses=refusals(*_ASKED))

@@ -76,6 +76,6 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
-    app.include_router(voiceprint_routes(services, settings.upload_limit_bytes))
+    app.include_router(voiceprint_routes(services, settings.upload_limit_bytes, metrics))
     pages.mount(app)
     return app
