@@ -7,6 +7,7 @@ from holdfast.errors import HoldfastError
 __all__ = [
     "AuditBroken",
     "GalleryUnusable",
+    "SearchUnready",
     "SpeakerInvalid",
     "TemplateTampered",
     "UnknownSpeaker",
@@ -67,5 +68,13 @@ class GalleryUnusable(HoldfastError):
     """The place that templates are kept in cannot be read or written."""
 
     code = "gallery-unusable"
+    exit_code = 7
+    http_status = 503
+
+
+class SearchUnready(HoldfastError):
+    """Voices that the database is to be searched for, and that are not all in its table yet."""
+
+    code = "search-unready"
     exit_code = 7
     http_status = 503
