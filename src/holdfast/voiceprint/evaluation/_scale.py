@@ -12,7 +12,7 @@ import numpy as np
 from holdfast.voiceprint._decide import Scale
 from holdfast.voiceprint.evaluation._calibrate import fit_affine
 from holdfast.voiceprint.evaluation._curves import detection_curve
-from holdfast.voiceprint.evaluation._trials import Trial
+from holdfast.voiceprint.evaluation._forms import Trial
 
 __all__ = ["scale_of"]
 
