@@ -49,6 +49,10 @@ _NEAREST = (
     "WHERE model = %(model)s AND -(centroid <#> %(probe)s::vector) >= %(least)s "
     "ORDER BY score DESC, speaker LIMIT %(most)s"
 )
+_TABLE = (
+    "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'holdfast_voiceprint' "
+    "AND tablename = %s"
+)
 _COUNT = "SELECT count(*) FROM"
 _UNFILLED = (
     "SELECT DISTINCT speaker FROM utterances u JOIN keys k ON k.id = u.speaker WHERE NOT EXISTS "
@@ -298,7 +302,9 @@ def _value(db: Connection, query: str, *values: Any) -> Any:
 
 
 def _has(db: Connection, table: str) -> bool:
-    return _value(db, "SELECT to_regclass(%s)", f"holdfast_voiceprint.{table}") is not None
+    # Not to_regclass: it answers from a cache, which may remember what was before a lock was waited
+    # for.
+    return _value(db, _TABLE, table) is not None
 
 
 def _is_here(db: Connection, row: SpeakerRow) -> bool:
