@@ -2,7 +2,7 @@
 
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
 from holdfast.voiceprint._app import Limits, Voiceprint, alike, carry_out
-from holdfast.voiceprint._cohort import Cohort, CohortInvalid
+from holdfast.voiceprint._cohort import FEWEST_IN_COHORT, Cohort, CohortInvalid, mean_voice
 from holdfast.voiceprint._decide import (
     Decision,
     Scale,
@@ -39,6 +39,7 @@ from holdfast.voiceprint._voice import (
 )
 
 __all__ = [
+    "FEWEST_IN_COHORT",
     "FINGERPRINT_FILE",
     "NOT_EVALUATED",
     "SCALE_FILE",
@@ -75,6 +76,7 @@ __all__ = [
     "embed_recording",
     "fingerprint",
     "load_voice",
+    "mean_voice",
     "measure",
     "read_scale",
     "refusals",

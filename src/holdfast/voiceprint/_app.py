@@ -84,13 +84,17 @@ class Voiceprint:
         """
         return self._gallery()
 
-    def examine(self, source: AudioSource) -> Steps[Examined]:
-        """Embed the speech in a recording; whether it is a spoof is not asked.
+    def examine(self, source: AudioSource, *, judge: bool = False) -> Steps[Examined]:
+        """Embed the speech in a recording.
+
+        Args:
+            source: the recording.
+            judge: whether a detector that is mounted is asked about it, too.
 
         Raises:
             MediaError: the recording cannot be used.
         """
-        return self._examiner.examine(source, judge=False)
+        return self._examiner.examine(source, judge=judge)
 
     def detect(self, source: AudioSource) -> Steps[SpoofVerdict]:
         """Say whether the speech in a recording is a person's own.
@@ -112,9 +116,27 @@ class Voiceprint:
             CohortInvalid: the scale's cohort is not here.
         """
         score = alike(enrolled, probe)
+        cohort = self.cohort_of(scale)
+        return score if cohort is None else cohort.normalised(score, enrolled, probe)
+
+    def cohort_of(self, scale: Scale) -> Cohort | None:
+        """Return what a scale normalises scores with; None where they are cosines.
+
+        Raises:
+            CohortInvalid: the scale's cohort is not here.
+        """
         if not scale.cohort:
-            return score
-        return self._cohort_of(scale).normalised(score, enrolled, probe)
+            return None
+        cohort = self._cohort()
+        if cohort is None or cohort.digest != scale.cohort or cohort.model != scale.model:
+            raise CohortInvalid(
+                "scores cannot be normalised",
+                why=f"the scale was fitted with the cohort {scale.cohort}, and here is "
+                f"{'none' if cohort is None else cohort.digest}",
+                hint="bring the cohort back, or fit again: holdfast voiceprint calibrate TRIALS "
+                "--data TEXT [--cohort DIR]",
+            )
+        return cohort
 
     def enrol(self, speaker: str, sources: Sequence[AudioSource], by: str = "") -> Steps[Enrolment]:
         """Add the recordings that are good enough to a speaker, all of these at once.
@@ -248,18 +270,6 @@ class Voiceprint:
     def _wrong(self, found: Examined, gates: Gates) -> list[Refusal]:
         wrong = refusals(found.quality, self._gates(gates, found.scale))
         return [*spoof_refusals(found.spoof), *wrong]
-
-    def _cohort_of(self, scale: Scale) -> Cohort:
-        cohort = self._cohort()
-        if cohort is None or cohort.digest != scale.cohort or cohort.model != scale.model:
-            raise CohortInvalid(
-                "scores cannot be normalised",
-                why=f"the scale was fitted with the cohort {scale.cohort}, and here is "
-                f"{'none' if cohort is None else cohort.digest}",
-                hint="bring the cohort back, or fit again: holdfast voiceprint calibrate TRIALS "
-                "--data TEXT [--cohort DIR]",
-            )
-        return cohort
 
     @staticmethod
     def _verification(decision: Decision, found: Examined) -> Verification:

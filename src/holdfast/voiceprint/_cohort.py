@@ -6,6 +6,7 @@ Rules only; nothing here does I/O.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST", "Cohort", "CohortInvalid"]
+__all__ = ["FEWEST_IN_COHORT", "Cohort", "CohortInvalid", "mean_voice"]
 
 # Fewer strangers say nothing about how strangers score.
-FEWEST = 20
+FEWEST_IN_COHORT = 20
 _MOST_ALIKE = 300
+_AT_ONCE = 1024
 _MAGIC = b"holdfast-cohort-1"
 
 
@@ -60,17 +62,34 @@ class Cohort:
             enrolled: shape (dimension,).
             probe: shape (dimension,).
         """
-        return (self._standard(score, enrolled) + self._standard(score, probe)) / 2
-
-    def _standard(self, score: float, voice: Any) -> float:
         import numpy as np
 
-        length = max(float(np.linalg.norm(voice)), 1e-12)
-        scores = self.rows @ (np.asarray(voice, np.float32) / np.float32(length))
-        count = min(_MOST_ALIKE, len(scores))
-        nearest = np.partition(scores, len(scores) - count)[len(scores) - count :]
-        spread = max(float(nearest.std(dtype=np.float64)), 1e-6)
-        return (score - float(nearest.mean(dtype=np.float64))) / spread
+        means, spreads = self.statistics(np.stack([enrolled, probe]))
+        return float(((score - means) / spreads).mean())
+
+    def statistics(self, voices: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean and the deviation of voices' scores with their nearest in the cohort.
+
+        Args:
+            voices: shape (n, dimension).
+
+        Returns:
+            shape (n,) each.
+        """
+        import numpy as np
+
+        rows = np.asarray(voices, np.float32)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows / np.maximum(lengths, 1e-12)
+        count = min(_MOST_ALIKE, len(self.rows))
+        means, spreads = np.empty(len(rows)), np.empty(len(rows))
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            scores = rows[part] @ self.rows.T
+            nearest = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
+            means[part] = nearest.mean(axis=1, dtype=np.float64)
+            spreads[part] = nearest.std(axis=1, dtype=np.float64)
+        return means, np.maximum(spreads, 1e-6)
 
     def to_bytes(self) -> bytes:
         """Return it as bytes, which `from_bytes` reads."""
@@ -99,3 +118,14 @@ class Cohort:
                 "the cohort cannot be read", why=str(error),
                 hint="holdfast voiceprint calibrate TRIALS --data TEXT --cohort DIR makes one",
             ) from error  # fmt: skip
+
+
+def mean_voice(vectors: Sequence[Any]) -> NDArray[np.float32]:
+    """Return one person's vector out of several: the mean of their directions, of length 1."""
+    import numpy as np
+
+    rows = np.stack(vectors).astype(np.float64)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    mean = rows.mean(axis=0)
+    found: NDArray[np.float32] = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+    return found

@@ -17,15 +17,19 @@ from holdfast.voiceprint.evaluation._trials import TrialList
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from holdfast.voiceprint._cohort import Cohort
     from holdfast.voiceprint._decide import SpoofVerdict
 
-__all__ = ["cosines", "tandem_scores"]
+__all__ = ["pair_scores", "tandem_scores"]
 
 _AT_ONCE = 1 << 16
 
 
-def cosines(
-    trials: TrialList, chosen: Sequence[Trial], known: Mapping[str, Measured]
+def pair_scores(
+    trials: TrialList,
+    chosen: Sequence[Trial],
+    known: Mapping[str, Measured],
+    cohort: Cohort | None = None,
 ) -> NDArray[np.float64]:
     """Return the scores of trials, shape (chosen,); NaN where a side has no embedding.
 
@@ -36,6 +40,7 @@ def cosines(
         trials: the list, which knows what is behind each model.
         chosen: the trials to score.
         known: embeddings, by recording.
+        cohort: what the scores are normalised with; they are cosines when None.
     """
     rows: list[NDArray[np.float32]] = []
     sides = []
@@ -59,6 +64,12 @@ def cosines(
     for start in range(0, len(both), _AT_ONCE):
         part = both[start : start + _AT_ONCE]
         found[part] = np.einsum("nd,nd->n", directions[enrolled[part]], directions[tested[part]])
+    if cohort is not None:
+        means, spreads = cohort.statistics(directions)
+        of_both = [
+            (found[both] - means[side]) / spreads[side] for side in (enrolled[both], tested[both])
+        ]
+        found[both] = (of_both[0] + of_both[1]) / 2
     return found
 
 

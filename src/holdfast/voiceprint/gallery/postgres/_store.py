@@ -50,8 +50,7 @@ _NEAREST = (
     "ORDER BY score DESC, speaker LIMIT %(most)s"
 )
 _TABLE = (
-    "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'holdfast_voiceprint' "
-    "AND tablename = %s"
+    "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'holdfast_voiceprint' AND tablename = %s"
 )
 _COUNT = "SELECT count(*) FROM"
 _UNFILLED = (
