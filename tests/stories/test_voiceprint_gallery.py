@@ -260,16 +260,16 @@ def test_the_audit_log_is_only_added_to(place: Place, gallery: Gallery) -> None:
 def test_a_scale_is_kept_for_every_server_and_noticed_when_changed(
     place: Place, gallery: Gallery
 ) -> None:
-    assert gallery.scale() is None
-    gallery.keep_scale(b"first", by="officer")
-    gallery.keep_scale(b"second")
+    assert gallery.kept("scale") is None
+    gallery.keep("scale", b"first", by="officer")
+    gallery.keep("scale", b"second")
     other = place.open(KEY)
-    assert other.scale() == b"second"
+    assert other.kept("scale") == b"second"
     other.close()
     place.order("UPDATE facts SET value = (SELECT value FROM facts WHERE name = 'proof')"
                 " WHERE name = 'scale'")  # fmt: skip
     with pytest.raises(TemplateTampered, match="scale"):
-        gallery.scale()
+        gallery.kept("scale")
 
 
 def test_ones_own_data_goes_out_and_in_again(elsewhere: Place, gallery: Gallery) -> None:

@@ -11,7 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from holdfast.config._reading import Reading, Secret, flag, folder, seconds, secret, url
+from holdfast.config._reading import (
+    Reading,
+    Secret,
+    database,
+    flag,
+    folder,
+    seconds,
+    secret,
+    url,
+)
 
 __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
 
@@ -173,6 +182,24 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             ("HOLDFAST_VOICEPRINT_KEY_FILE",),
             "File that holds this key; else one is made beside the voices.",
         ),
+        "voiceprint_keyring": Reading(
+            flag,
+            ("HOLDFAST_VOICEPRINT_KEYRING",),
+            "Keep this key in the system's keyring, and in no file.",
+        ),
+        "voiceprint_database": Reading(
+            database,
+            ("HOLDFAST_VOICEPRINT_DATABASE",),
+            "PostgreSQL that keeps enrolled voices, `postgresql://user@host/database`, for several "
+            "servers; else they are in the data folder. A password belongs in the variable.",
+            "URL",
+        ),
+        "voiceprint_search": Reading(
+            _one_of("memory", "database"),
+            ("HOLDFAST_VOICEPRINT_SEARCH",),
+            "Whether each server has every voice in `memory`, or the `database` compares them "
+            "(pgvector).",
+        ),
         "voiceprint_enrol_s": Reading(
             seconds,
             ("HOLDFAST_VOICEPRINT_ENROL_S",),
@@ -248,6 +275,9 @@ class ServiceSettings(NamedTuple):
     idle_unload_s: float | None = None
     voiceprint_key: Secret | None = None
     voiceprint_key_file: Path | None = None
+    voiceprint_keyring: bool = False
+    voiceprint_database: Secret | None = None
+    voiceprint_search: Literal["memory", "database"] = "memory"
     voiceprint_enrol_s: float = 20.0
     voiceprint_utterance_s: float = 3.0
     voiceprint_min_speech_s: float = 2.0

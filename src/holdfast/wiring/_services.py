@@ -31,11 +31,11 @@ from holdfast.wiring._speech import VAD_MODEL, VoiceActivity, vad_description
 from holdfast.wiring._spoof import SPOOF_MODEL, ChosenDetector, chosen_detector
 from holdfast.wiring._voiceprint import (
     VOICE_MODEL,
-    KeptVoices,
     converter,
     voice_description,
     voiceprint_of,
 )
+from holdfast.wiring._voices import KeptVoices
 
 __all__ = ["Services", "configured_services", "services_of"]
 

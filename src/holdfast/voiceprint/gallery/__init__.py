@@ -3,6 +3,7 @@
 from holdfast.voiceprint.gallery._errors import (
     AuditBroken,
     GalleryUnusable,
+    KeyringUnusable,
     SearchUnready,
     SpeakerInvalid,
     TemplateTampered,
@@ -32,6 +33,7 @@ __all__ = [
     "Gallery",
     "GalleryStore",
     "GalleryUnusable",
+    "KeyringUnusable",
     "Profile",
     "SearchUnready",
     "SearchingStore",

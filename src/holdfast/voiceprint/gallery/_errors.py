@@ -7,6 +7,7 @@ from holdfast.errors import HoldfastError
 __all__ = [
     "AuditBroken",
     "GalleryUnusable",
+    "KeyringUnusable",
     "SearchUnready",
     "SpeakerInvalid",
     "TemplateTampered",
@@ -44,6 +45,14 @@ class VaultKeyWrong(HoldfastError):
     """The key is not the one that the templates were sealed with."""
 
     code = "vault-key-wrong"
+    exit_code = 2
+    http_status = 503
+
+
+class KeyringUnusable(HoldfastError):
+    """The system's keyring was to hold the voiceprints' key, and there is none that can."""
+
+    code = "keyring-unusable"
     exit_code = 2
     http_status = 503
 

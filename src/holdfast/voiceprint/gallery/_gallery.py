@@ -45,7 +45,6 @@ from holdfast.voiceprint.gallery._vault import Vault
 __all__ = ["Gallery"]
 
 _ATTEMPTS = 5
-_SCALE = "scale"
 
 
 class Gallery:
@@ -182,20 +181,20 @@ class Gallery:
         """
         return self._search.search(model, probe, most, at_least)
 
-    # -- the scale that was fitted to these voices
+    # -- what was fitted to these voices: the scale, the cohort
 
-    def scale(self) -> bytes | None:
-        """Return the scale that is kept here for every server, if any.
+    def kept(self, name: str) -> bytes | None:
+        """Return what is kept here for every server under a name, if anything.
 
         Raises:
             TemplateTampered: it was changed from outside.
         """
-        sealed = self._store.fact(_SCALE)
-        return None if sealed is None else self._vault.open_fact(_SCALE, sealed)
+        sealed = self._store.fact(name)
+        return None if sealed is None else self._vault.open_fact(name, sealed)
 
-    def keep_scale(self, scale: bytes, by: str = "") -> None:
-        """Keep a scale for every server."""
-        self._store.keep_fact(_SCALE, self._vault.seal_fact(_SCALE, scale), _line("scale", "", by))
+    def keep(self, name: str, content: bytes, by: str = "") -> None:
+        """Keep something for every server, sealed, in place of what had this name."""
+        self._store.keep_fact(name, self._vault.seal_fact(name, content), _line(name, "", by))
 
     # -- the log, and one's own data
 

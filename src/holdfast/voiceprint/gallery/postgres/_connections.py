@@ -144,13 +144,16 @@ def shown(url: str) -> str:
     try:
         parts = read(url)
     except psycopg.Error:
-        # libpq's message quotes what it stumbled over, which may be the password.
+        parts = {}
+    # A sign in a password that was not written as %XX makes a host and a port of its rest, which
+    # must be shown as little as libpq's message, which quotes what it stumbled over.
+    if not parts or not str(parts.get("port", "0")).replace(",", "").isdigit():
         raise GalleryUnusable(
             "the address of the voiceprints' database cannot be read",
             why="it is not of the form postgresql://user@host:port/database",
             hint="correct HOLDFAST_VOICEPRINT_DATABASE; write @ : / % in a password as %40 %3A "
             "%2F %25",
-        ) from None
+        )
     user, host, port = (str(parts.get(name, "")) for name in ("user", "host", "port"))
     place = (f"{user}@" if user else "") + host + (f":{port}" if port else "")
     return f"postgresql://{place}/{parts.get('dbname', '')}"
