@@ -191,7 +191,7 @@ def test_processes_that_enrol_at_once_lose_nothing(place: Place) -> None:
         assert worker.exitcode == 0
     gallery = place.open(KEY)
     assert len(gallery.utterances("shared")) == 60
-    assert len(gallery.profiles()) == 61
+    assert gallery.count() == 61
     assert len(list(gallery.audit())) == 60 + 60 + 3  # the line of who came first or changed it
     # What is searched is the mean of all of them, whoever came last.
     template = gallery.template("shared", MODEL)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from holdfast.api._errors import request_id
 from holdfast.api._observe import Metrics
 from holdfast.api._schemas import refusals
-from holdfast.api._uploads import Upload, UploadInvalid, received_upload
+from holdfast.api._uploads import Upload, UploadInvalid, received_object, received_upload
 from holdfast.api._waiting import carried_out
 from holdfast.wiring import Services
 
@@ -22,8 +23,16 @@ __all__ = ["voiceprint_routes"]
 
 _MOST_FILES = 50
 _MOST_CANDIDATES = 100
+_MOST_LISTED = 1000
 _ASKED = (404, 408, 413, 415, 422, 429, 503, 504)
 SpeakerId = Annotated[str, Path(description="A speaker's id", examples=["ada"])]
+Limit = Annotated[int, Query(ge=1, le=_MOST_LISTED, description="How many at most")]
+_OBJECT = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -51,19 +60,36 @@ def voiceprint_routes(services: Services, upload_limit_bytes: int, metrics: Metr
     def decided(question: str, outcome: str, times: int = 1) -> None:
         metrics.decisions.labels(question, outcome).inc(times)
 
-    _speaker_routes(router, services)
+    _speaker_routes(router, services, upload_limit_bytes)
     _compared_routes(router, services, upload_limit_bytes, decided)
     _searched_routes(router, services, upload_limit_bytes, decided)
     return router
 
 
-def _speaker_routes(router: APIRouter, services: Services) -> None:
+def _speaker_routes(router: APIRouter, services: Services, limit: int) -> None:
     app = services.voiceprint
 
-    @router.get("/speakers", responses=refusals(503))
-    def speakers() -> dict[str, Any]:
-        """List every speaker."""
-        return {"speakers": [asdict(profile) for profile in app.gallery.profiles()]}
+    @router.get("/speakers", responses=refusals(400, 422, 503))
+    def speakers(after: str = "", limit: Limit = _MOST_LISTED) -> dict[str, Any]:
+        """List speakers by id; ``next`` is what to give as ``after`` for more, or null."""
+        found = list(islice(app.gallery.profiles(after), limit + 1))
+        more = len(found) > limit
+        listed = [asdict(profile) for profile in found[:limit]]
+        return {"speakers": listed, "next": listed[-1]["id"] if more else None}
+
+    @router.post(
+        "/speakers", status_code=201, openapi_extra=_OBJECT, responses=refusals(400, 413, 422, 503)
+    )
+    async def take_in(request: Request) -> dict[str, Any]:
+        """Add a speaker that was exported, with all that was enrolled."""
+        _, content = await received_object(request, limit)
+        profile = await run_in_threadpool(lambda: app.gallery.take_in(content, _by()))
+        return asdict(profile)
+
+    @router.get("/speakers/{speaker}/export", responses=refusals(404, 422, 503))
+    def export(speaker: SpeakerId) -> dict[str, Any]:
+        """Return all that is kept of a speaker, vectors too; it is noted in the audit log."""
+        return app.gallery.export(speaker, _by())
 
     @router.put("/speakers/{speaker}", responses=refusals(400, 422, 503))
     def put(speaker: SpeakerId, about: SpeakerProfile) -> dict[str, Any]:

@@ -79,8 +79,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
         profile = Profile(
             id=args.speaker, display_name=args.name, tags=tuple(args.tag), consent=args.consent
         )
-        known = [each.id for each in app.gallery.profiles()]
-        if args.speaker not in known or args.name or args.tag or args.consent:
+        if not app.gallery.has(args.speaker) or args.name or args.tag or args.consent:
             app.gallery.put(profile, _who())
         done = carry_out(app.enrol(args.speaker, sources, _who()))
     if context.json:

@@ -9,6 +9,7 @@ from holdfast.client._voices import (
     Identification,
     Reason,
     Speaker,
+    SpeakerDetails,
     SpoofVerdict,
     Verification,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "ServiceError",
     "ServiceUnreachable",
     "Speaker",
+    "SpeakerDetails",
     "SpeechSegment",
     "SpoofVerdict",
     "Verification",

@@ -18,6 +18,7 @@ __all__ = [
     "Identification",
     "Reason",
     "Speaker",
+    "SpeakerDetails",
     "SpoofVerdict",
     "Verification",
     "VoiceCalls",
@@ -49,6 +50,24 @@ class Speaker:
         """Read one of the list."""
         values = {name: content[name] for name in cls.__dataclass_fields__}
         return cls(**(values | {"tags": tuple(content["tags"])}))
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerDetails:
+    """A speaker and what is enrolled.
+
+    Attributes:
+        speaker: what is known besides the voice.
+        utterances: of each ``id``, ``model``, ``speech_s``, ``created``, ``quality``; no vector.
+    """
+
+    speaker: Speaker
+    utterances: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, content: Any) -> SpeakerDetails:
+        """Read an answer."""
+        return cls(Speaker.of(content), content["utterances"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +206,33 @@ class VoiceCalls:
         )
 
     @staticmethod
-    def speakers() -> Call[list[Speaker]]:
+    def speaker(speaker: str) -> Call[SpeakerDetails]:
+        """GET /v1/voiceprint/speakers/{id}."""
+        return Call("GET", _speaker(speaker), lambda reply: SpeakerDetails.of(reply.content))
+
+    @staticmethod
+    def export_speaker(speaker: str) -> Call[dict[str, Any]]:
+        """GET /v1/voiceprint/speakers/{id}/export."""
+        return Call("GET", f"{_speaker(speaker)}/export", lambda reply: dict(reply.content))
+
+    @staticmethod
+    def import_speaker(exported: Mapping[str, Any]) -> Call[Speaker]:
+        """POST /v1/voiceprint/speakers."""
+        return Call(
+            "POST",
+            f"{_ROOT}/speakers",
+            lambda reply: Speaker.of(reply.content),
+            json=dict(exported),
+            fine=frozenset({201}),
+            safe=False,
+        )
+
+    @staticmethod
+    def speakers(after: str, limit: int) -> Call[list[Speaker]]:
         """GET /v1/voiceprint/speakers."""
         return Call(
             "GET",
-            f"{_ROOT}/speakers",
+            f"{_ROOT}/speakers?after={quote(after, safe='')}&limit={limit}",
             lambda reply: [Speaker.of(each) for each in reply.content["speakers"]],
         )
 

@@ -65,6 +65,14 @@ class KeptVoices:
                     raise
             return self._gallery
 
+    def count(self) -> int | None:
+        """Return how many are enrolled; None where they have not been opened, or cannot be read."""
+        gallery = self._gallery
+        try:
+            return None if gallery is None else gallery.count()
+        except HoldfastError:
+            return None  # whoever asks about voices is told why
+
     def scale(self) -> Scale | None:
         """Return the scale that was fitted here, if one was; servers of one database share it."""
         if self._service.voiceprint_database is not None:

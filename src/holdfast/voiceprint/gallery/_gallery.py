@@ -109,6 +109,10 @@ class Gallery:
             hint="try again",
         )  # fmt: skip
 
+    def has(self, speaker: str) -> bool:
+        """Return whether there is such a speaker."""
+        return self._store.speaker(speaker) is not None
+
     def profile(self, speaker: str) -> Profile:
         """Return a speaker's profile.
 
@@ -117,9 +121,13 @@ class Gallery:
         """
         return self._profile(self._row(speaker))
 
-    def profiles(self) -> list[Profile]:
-        """Return every speaker's profile, by id."""
-        return [self._profile(row) for row in self._store.speakers()]
+    def profiles(self, after: str = "") -> Iterator[Profile]:
+        """Yield every speaker's profile, by id; those up to ``after`` are left out."""
+        return (self._profile(row) for row in self._store.speakers(after))
+
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        return self._store.count()
 
     def erase(self, speaker: str, by: str = "") -> None:
         """Destroy all that is kept of a speaker, the key first of all.
@@ -234,7 +242,10 @@ class Gallery:
         }
 
     def take_in(self, exported: Mapping[str, Any], by: str = "") -> Profile:
-        """Add a speaker that `export` gave, with all utterances; return the profile.
+        """Add a speaker that `export` gave, with all utterances or not at all.
+
+        Returns:
+            the profile.
 
         Raises:
             SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
@@ -246,13 +257,17 @@ class Gallery:
                 "this is no exported speaker", why=f"{type(error).__name__}: {error}",
                 hint="holdfast voiceprint speakers --export ID > FILE gives one",
             ) from error  # fmt: skip
-        if self._store.speaker(profile.id) is not None:
+        check_profile(profile)
+        kept = replace(profile, created=_now())
+        wrapped = self._vault.new_speaker_key(profile.id)
+        row = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
+        rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
+        told = _line("import", profile.id, by, utterances=len(rows))
+        if not self._store.add_speaker(row, told, rows, self._turned.centroids):
             raise SpeakerInvalid(
                 f"speaker {profile.id!r} is here already", why="nothing is put over it",
                 hint=f"holdfast voiceprint speakers --erase {profile.id}",
             )  # fmt: skip
-        kept = self.put(profile, by)
-        self.enrol(profile.id, utterances, by)
         return kept
 
     # -- sealing

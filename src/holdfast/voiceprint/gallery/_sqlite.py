@@ -122,14 +122,21 @@ class SqliteStore:
             )
             return [(int(number), str(speaker)) for number, speaker in found]
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,  # noqa: ARG002 - nothing is searched here
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as note:
             if self._one("SELECT 1 FROM speakers WHERE id = ?", row.id) is not None:
                 return False
             # A key without a speaker is what is left of a gallery that came from a copy.
             self._db.execute("INSERT OR REPLACE INTO keys.wrapped VALUES (?, ?)", row[:2])
             self._db.execute("INSERT INTO speakers VALUES (?, ?)", (row.id, row.profile))
+            self._insert(row.id, rows)
             note(audit)
         return True
 
@@ -148,10 +155,15 @@ class SqliteStore:
             row = self._db.execute(f"{_SPEAKERS} WHERE id = ?", (speaker,)).fetchone()
         return None if row is None else SpeakerRow(*row)
 
-    def speakers(self) -> Iterator[SpeakerRow]:
-        """Yield all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        with self._reading():
+            return int(str(self._one("SELECT count(*) FROM speakers")))
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
         query = f"{_SPEAKERS} WHERE id > ? ORDER BY id LIMIT ?"
-        for row in self._pages(query, [""], lambda row: [row[0]]):
+        for row in self._pages(query, [after], lambda row: [row[0]]):
             yield SpeakerRow(*row)
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
@@ -179,10 +191,7 @@ class SqliteStore:
         with self._changing() as note:
             if not self._is_here(speaker):
                 return False
-            self._db.executemany(
-                "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
-            )
-            self._changed(speaker.id)
+            self._insert(speaker.id, rows)
             note(audit)
         return True
 
@@ -211,6 +220,13 @@ class SqliteStore:
         """Let go of the files."""
         with self._turn:
             self._db.close()
+
+    def _insert(self, speaker: str, rows: Sequence[UtteranceRow]) -> None:
+        self._db.executemany(
+            "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
+        )
+        if rows:
+            self._changed(speaker)
 
     def _pages(
         self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]

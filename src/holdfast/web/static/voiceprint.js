@@ -71,8 +71,8 @@ function own() {
 }
 
 async function enroll(given) {
-  const known = (await ask("GET", "/speakers")).speakers.some(({ id }) => id === speaker.value);
-  if (!known) await ask("PUT", own(), "{}");
+  const known = await fetch(ROOT + own());
+  if (known.status === 404) await ask("PUT", own(), "{}");
   const found = await ask("POST", `${own()}/enrollments`, form(given));
   const more = found.needed_s ? `; ${found.needed_s.toFixed(0)} s more are advised` : "";
   say(`${found.accepted} of ${given.length} enrolled; ${found.speech_s.toFixed(1)} s of speech${more}.`);

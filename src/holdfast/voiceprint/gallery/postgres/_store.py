@@ -145,8 +145,14 @@ class PostgresStore:
 
     # -- speakers and utterances
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as (db, note):
             if _value(db, "SELECT 1 FROM speakers WHERE id = %s", row.id) is not None:
                 return False
@@ -157,6 +163,8 @@ class PostgresStore:
                 row[:2],
             )
             db.execute("INSERT INTO speakers VALUES (%s, %s)", (row.id, row.profile))
+            if centroids is not None:
+                _insert(db, row, rows, centroids)
             note(audit)
         return True
 
@@ -175,10 +183,15 @@ class PostgresStore:
             row = db.execute(f"{_SPEAKERS} WHERE id = %s", (speaker,)).fetchone()
         return None if row is None else SpeakerRow(*row)
 
-    def speakers(self) -> Iterator[SpeakerRow]:
-        """Yield all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        with self._connections.one() as db:
+            return int(_value(db, f"{_COUNT} speakers"))
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
         query = f"{_SPEAKERS} WHERE id > %s ORDER BY id LIMIT %s"
-        for row in self._pages(query, [""], lambda row: [row[0]]):
+        for row in self._pages(query, [after], lambda row: [row[0]]):
             yield SpeakerRow(*row)
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
@@ -202,14 +215,7 @@ class PostgresStore:
         with self._changing() as (db, note):
             if not _is_here(db, speaker):
                 return False
-            db.cursor().executemany(
-                "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)",
-                rows,
-            )
-            # Whatever this server searches itself: another one may let the database do it.
-            if _has(db, "centroids"):
-                _keep_centroids(db, speaker, centroids)
-            _changed(db, speaker.id)
+            _insert(db, speaker, rows, centroids)
             note(audit)
         return True
 
@@ -309,6 +315,20 @@ def _has(db: Connection, table: str) -> bool:
 def _is_here(db: Connection, row: SpeakerRow) -> bool:
     found = _value(db, "SELECT key FROM keys WHERE id = %s", row.id)
     return bool(found == row.wrapped_key)
+
+
+def _insert(
+    db: Connection, speaker: SpeakerRow, rows: Sequence[UtteranceRow], centroids: Centroids
+) -> None:
+    if not rows:
+        return
+    db.cursor().executemany(
+        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)", rows
+    )
+    # Whatever this server searches itself: another one may let the database do it.
+    if _has(db, "centroids"):
+        _keep_centroids(db, speaker, centroids)
+    _changed(db, speaker.id)
 
 
 def _changed(db: Connection, speaker: str) -> None:
