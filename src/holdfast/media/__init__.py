@@ -14,6 +14,7 @@ from holdfast.media._decode import (
     probe_audio,
     read_audio,
 )
+from holdfast.media._encode import flac_bytes
 from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
@@ -34,6 +35,7 @@ __all__ = [
     "RawAudio",
     "Waveform",
     "audio_blocks",
+    "flac_bytes",
     "probe_audio",
     "read_audio",
 ]

@@ -36,11 +36,13 @@ class Limits:
         enrol: of each utterance that is enrolled.
         verify: of a recording that is compared.
         enrol_speech_s: net speech that a speaker should have in all.
+        keep_audio: whether the speech that is enrolled is kept, for another model.
     """
 
     enrol: Gates = Gates(min_speech_s=3.0)
     verify: Gates = Gates(min_speech_s=2.0)
     enrol_speech_s: float = 20.0
+    keep_audio: bool = False
 
 
 class Voiceprint:
@@ -145,6 +147,7 @@ class Voiceprint:
             UnknownSpeaker: there is no such speaker.
             MediaError: a recording cannot be used; nothing is enrolled.
         """
+        from holdfast.media import flac_bytes
         from holdfast.voiceprint.gallery import Utterance
 
         gallery = self.gallery
@@ -160,8 +163,11 @@ class Voiceprint:
             if not wrong:
                 facts = found.quality.to_dict()
                 seconds = found.quality.speech_s
+                audio = flac_bytes(found.speech) if self._limits.keep_audio else b""
                 good.append(
-                    Utterance(vector=found.vector, model=model, speech_s=seconds, facts=facts)
+                    Utterance(
+                        vector=found.vector, model=model, speech_s=seconds, facts=facts, audio=audio
+                    )
                 )
         if good:
             gallery.enrol(speaker, good, by)
@@ -174,6 +180,41 @@ class Voiceprint:
             speech_s=seconds,
             needed_s=max(self._limits.enrol_speech_s - seconds, 0.0),
         )
+
+    def re_enrol(self, speaker: str, by: str = "") -> Steps[int]:
+        """Enrol a speaker with this model from recordings that were kept.
+
+        Returns:
+            how many utterances there are now that were not before.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        from io import BytesIO
+
+        from holdfast.media import read_audio
+        from holdfast.voiceprint.gallery import Utterance
+
+        known = {each.id: each for each in self.gallery.utterances(speaker)}
+        made = []
+        for utterance, audio in self.gallery.audio(speaker):
+            old = known[utterance]
+            embedded = yield from self._examiner.embed(read_audio(BytesIO(audio)))
+            model = embedded.scale.model
+            facts = {**old.facts, "of": utterance}
+            done = any(
+                each.model == model and utterance in {each.id, each.facts.get("of")}
+                for each in known.values()
+            )
+            if embedded.vector is not None and not done:
+                made.append(
+                    Utterance(
+                        vector=embedded.vector, model=model, speech_s=old.speech_s, facts=facts
+                    )
+                )
+        if made:
+            self.gallery.enrol(speaker, made, by)
+        return len(made)
 
     def verify(self, speaker: str, source: AudioSource, by: str = "") -> Steps[Verification]:
         """Decide whether a voice is a speaker's; the decision is noted in the audit log.
@@ -249,13 +290,15 @@ class Voiceprint:
         have to be brought up by the cohort past two hundred others.
         """
         probe, scale = _unit(found.vector), found.scale
-        if not scale.cohort:
+        cohort = self.cohort_of(scale)
+        if cohort is None:
             return [*gallery.search(found.model, probe, most, scale.accept_at)]
         scored = []
         for speaker, _ in gallery.search(found.model, probe, max(_SHORTLIST, most), -1.0):
             template = gallery.template(speaker, found.model)
             if template is not None:
-                scored.append((speaker, self.score(scale, template.centroid, probe)))
+                cosine = alike(template.centroid, probe)
+                scored.append((speaker, cohort.normalised(cosine, template.centroid, probe)))
         accepted = [each for each in scored if each[1] >= scale.accept_at]
         return sorted(accepted, key=lambda each: -each[1])[:most]
 

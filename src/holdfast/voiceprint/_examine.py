@@ -47,6 +47,7 @@ Hear: TypeAlias = "Callable[[AudioSource], Job[Heard]]"
 class Examined:
     """One recording, embedded. ``vector`` is None where there was too little to embed."""
 
+    speech: Waveform
     vector: Any
     quality: Quality
     model: str
@@ -119,12 +120,22 @@ class Examiner:
         own = self._scale()
         fits = own is not None and own.model == embedded.scale.model
         return Examined(
+            speech=heard.speech,
             vector=embedded.vector,
             quality=quality,
             model=embedded.scale.model,
             scale=own if own is not None and fits else embedded.scale,
             spoof=self._verdict(judged),
         )
+
+    def embed(self, speech: Waveform) -> Steps[Embedded]:
+        """Embed speech that was heard before.
+
+        Args:
+            speech: float32, shape (samples,), mono, 16 kHz.
+        """
+        embedded: Embedded = yield self._supervisor.submit(self._model, Batch(embed_speech), speech)
+        return embedded
 
     def judge(self, source: AudioSource) -> Steps[SpoofVerdict]:
         """Say whether the speech in a recording is a person's own.

@@ -32,12 +32,16 @@ class SpeakerRow(NamedTuple):
 
 
 class UtteranceRow(NamedTuple):
-    """One enrolled utterance: which model's, and the sealed vector and facts."""
+    """One enrolled utterance: which model's, and the sealed vector and facts.
+
+    ``audio`` is the sealed recording where that is to be kept; it is read by itself only.
+    """
 
     id: str
     speaker: str
     model: str
     sealed: bytes
+    audio: bytes | None = None
 
 
 class EnrolledRow(NamedTuple):
@@ -111,6 +115,9 @@ class GalleryStore(Protocol):
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
         """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
+
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
 
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""

@@ -36,6 +36,8 @@ _BATCH = 4096
 _FILL_BATCH = 256
 _FILL_S = 5.0
 _SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys USING (id)"
+_AUDIO = "SELECT number, id, a.sealed FROM utterances JOIN audio a ON a.utterance = id"
+_FEW = 8
 _UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances"
 _ENROLLED = (
     "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
@@ -203,6 +205,12 @@ class PostgresStore:
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
 
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
+        query = f"{_AUDIO} WHERE speaker = %s AND number > %s ORDER BY number LIMIT %s"
+        for row in self._pages(query, [speaker, 0], lambda row: [speaker, row[0]], _FEW):
+            yield row[1], row[2]
+
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
         for row in self._pages(_ENROLLED, ["", 0], lambda row: [row[3], row[0]]):
@@ -275,14 +283,18 @@ class PostgresStore:
         self._connections.close()
 
     def _pages(
-        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+        self,
+        query: str,
+        place: list[Any],
+        next_of: Callable[[Any], list[Any]],
+        batch: int = _BATCH,
     ) -> Iterator[Any]:
         """Yield a query's rows page by page: no connection waits for who reads them slowly."""
         while True:
             with self._connections.one() as db:
-                rows = db.execute(query, (*place, _BATCH)).fetchall()
+                rows = db.execute(query, (*place, batch)).fetchall()
             yield from rows
-            if len(rows) < _BATCH:
+            if len(rows) < batch:
                 return
             place = next_of(rows[-1])
 
@@ -323,7 +335,12 @@ def _insert(
     if not rows:
         return
     db.cursor().executemany(
-        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)", rows
+        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)",
+        [row[:4] for row in rows],
+    )
+    db.cursor().executemany(
+        "INSERT INTO audio VALUES (%s, %s)",
+        [(row.id, row.audio) for row in rows if row.audio is not None],
     )
     # Whatever this server searches itself: another one may let the database do it.
     if _has(db, "centroids"):
