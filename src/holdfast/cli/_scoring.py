@@ -70,8 +70,6 @@ def scored(args: argparse.Namespace, context: Context) -> Iterator[tuple[Scored,
         RecordingsUnusable: recordings cannot be used, and ``--skip-unusable`` was not said.
         DetectorMissing: the list rates a detector, and none is mounted.
     """
-    import numpy as np
-
     from holdfast.voiceprint.evaluation import ScoreFile, Scores, read_trials
 
     listed = read_trials(args.trials, args.form, args.enrolment)
@@ -81,8 +79,8 @@ def scored(args: argparse.Namespace, context: Context) -> Iterator[tuple[Scored,
         kept.check(about)
         known = kept.read(listed.trials)
     else:
-        known = Scores(np.full(len(listed.trials), np.nan))
-    pending = np.flatnonzero(np.isnan(known.values)).tolist()
+        known = Scores.none(len(listed.trials))
+    pending = known.pending()
     found = _Recordings.of(args.audio, listed.recordings([listed.trials[at] for at in pending]))
     if found.wrong and not args.skip_unusable:
         raise found.error(listed)
@@ -97,11 +95,12 @@ def scored(args: argparse.Namespace, context: Context) -> Iterator[tuple[Scored,
         scale = services.voices.scale()
         if scale is None or scale.model != model:
             scale = services.supervisor.ask(services.voiceprint.model, _own_scale)
-        there = np.flatnonzero(~np.isnan(known.values)).tolist()
+        named = next((said.model for said in known.spoof.values() if said.model), detector)
+        there = known.there()
         yield Scored(
             listed=listed, trials=[listed.trials[at] for at in there],
             scores=known.values[there], spoof=known.spoof, unusable=found.counts(),
-            model=detector if listed.form.detector else model, detector=detector, scale=scale,
+            model=named if listed.form.detector else model, detector=named, scale=scale,
         ), services  # fmt: skip
 
 

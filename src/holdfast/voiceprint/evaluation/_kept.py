@@ -61,6 +61,19 @@ class Scores:
     values: NDArray[np.float64]
     spoof: dict[str, SpoofVerdict] = field(default_factory=dict)
 
+    @classmethod
+    def none(cls, trials: int) -> Scores:
+        """Return the scores of a list that nothing is known of."""
+        return cls(np.full(trials, np.nan))
+
+    def pending(self) -> list[int]:
+        """Return the indices of the trials without a score."""
+        return [int(at) for at in np.flatnonzero(np.isnan(self.values))]
+
+    def there(self) -> list[int]:
+        """Return the indices of the trials with a score."""
+        return [int(at) for at in np.flatnonzero(~np.isnan(self.values))]
+
 
 class ScoreFile:
     """A file of scores: what they are of in its first line, then one trial a line.
@@ -91,7 +104,7 @@ class ScoreFile:
         Raises:
             TrialsInvalid: a line is none, or is of no trial of the list, in its order.
         """
-        found = Scores(np.full(len(trials), np.nan))
+        found = Scores.none(len(trials))
         at = 0
         with _lines(self.path, _SCORES) as lines:
             for number, line in enumerate(lines or (), 1):
