@@ -21,6 +21,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from holdfast.cli.main import main
+from holdfast.media import Recording
 from holdfast.voiceprint import SpoofVerdict, Voiceprint
 from tests.stories.test_apps import Run, bare, holdfast
 from tests.support.browser import browsing, chromium
@@ -258,11 +259,12 @@ def test_a_list_for_detectors_needs_one(tmp_path: Path, spoken: tuple[Path, Name
     assert "error[detector-missing]: no detector is mounted" in done.stderr
 
 
-def fooled(self: Voiceprint, source: Path) -> Generator[Any, Any, SpoofVerdict]:
-    """Take one voice for genuine, and all others for attacks; the length of a name is the score."""
-    genuine = "flite-slt" in str(source)
+def fooled(self: Voiceprint, source: Recording) -> Generator[Any, Any, SpoofVerdict]:
+    """Take one voice for genuine, and all others for attacks."""
+    assert isinstance(source.file, Path)
+    genuine = source.file.parent.name == "flite-slt"
     kind: Any = "bona_fide" if genuine else "spoof"
-    return SpoofVerdict(kind, (1.0 if genuine else -1.0) + int(source.stem[0]) / 10, "fooled")
+    return SpoofVerdict(kind, (1.0 if genuine else -1.0) + int(source.file.stem) / 10, "fooled")
     yield
 
 

@@ -27,7 +27,7 @@ from holdfast.voiceprint.evaluation import (
     read_trials,
 )
 
-ABOUT = {"model": "m", "detector": "", "list": "d", "audio": "/a"}
+ABOUT = {"model": "m", "detector": "", "list": "d", "audio": "/a", "reading": "all"}
 # Lines as they stand in the published lists.
 LINES = {
     "voxceleb": ("1 id10270/5r0dWxy17C8/00001.wav id10270/8jEAjG6SegY/00008.wav",

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
 from holdfast.cli._count import Count
-from holdfast.cli._voices import loaded, model_of
+from holdfast.cli._voices import loaded, model_of, recording
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from holdfast.media import Recording
     from holdfast.voiceprint import Scale, SpoofVerdict
     from holdfast.voiceprint.evaluation import Measured, Scores, Trial, TrialList, WorkFile
     from holdfast.wiring import Services
@@ -73,7 +74,7 @@ def scored(args: argparse.Namespace, context: Context) -> Iterator[tuple[Scored,
     from holdfast.voiceprint.evaluation import ScoreFile, Scores, read_trials
 
     listed = read_trials(args.trials, args.form, args.enrolment)
-    about = {"list": listed.digest, "audio": str(args.audio.resolve())}
+    about = {"list": listed.digest, "audio": str(args.audio.resolve()), "reading": _reading(args)}
     kept = ScoreFile(args.scores) if args.scores is not None else None
     if kept is not None:
         kept.check(about)
@@ -109,7 +110,7 @@ def detector_of(services: Services) -> str:
     return "mounted" if hasattr(services.voiceprint, "detect") else ""
 
 
-def detected(services: Services, path: Path) -> SpoofVerdict | None:
+def detected(services: Services, source: Recording) -> SpoofVerdict | None:
     """Return what the detector says of a recording; None where there is none.
 
     Raises:
@@ -118,7 +119,7 @@ def detected(services: Services, path: Path) -> SpoofVerdict | None:
     from holdfast.voiceprint import carry_out
 
     detect: Any = getattr(services.voiceprint, "detect", None)
-    return None if detect is None else carry_out(detect(path))
+    return None if detect is None else carry_out(detect(source))
 
 
 def _check_detector(listed: TrialList, detector: str) -> None:
@@ -130,6 +131,12 @@ def _check_detector(listed: TrialList, detector: str) -> None:
             why=f"{listed.path} ({listed.form.name}) rates a detector of attacks",
             hint="mount a detector, or give a list that compares speakers",
         )
+
+
+def _reading(args: argparse.Namespace) -> str:
+    """Return how recordings are read, in words: scores of one way are none of another."""
+    channel = "all channels" if args.channel is None else f"channel {args.channel}"
+    return channel if args.pcm is None else f"{channel} of {args.pcm}"
 
 
 def _own_scale(voice: Any) -> Any:
@@ -205,7 +212,7 @@ def _complete(
     if args.scores is not None:
         work = WorkFile(args.scores.with_name(args.scores.name + ".work"), about)
     with nullcontext() if work is None else work:
-        measured = _measured(context, services, listed, trials, found, work)
+        measured = _measured(args, context, services, listed, trials, found, work)
         if found.wrong and not args.skip_unusable:
             raise found.error(listed)
         for name, each in measured.items():
@@ -224,6 +231,7 @@ def _complete(
 
 
 def _measured(
+    args: argparse.Namespace,
     context: Context,
     services: Services,
     listed: TrialList,
@@ -240,7 +248,8 @@ def _measured(
     with Count(context, "recordings", len(names), len(names) - len(left)) as count:
         for name in left:
             try:
-                measured = _one(services, listed, found.paths[name], spoofed=name in tested)
+                source = recording(found.paths[name], args)
+                measured = _one(services, listed, source, spoofed=name in tested)
             except HoldfastError as error:
                 if error.http_status not in {413, 415, 422}:
                     raise  # of the machine or the model, not of the recording
@@ -257,14 +266,14 @@ def _measured(
     return known
 
 
-def _one(services: Services, listed: TrialList, path: Path, *, spoofed: bool) -> Measured:
+def _one(services: Services, listed: TrialList, source: Recording, *, spoofed: bool) -> Measured:
     from holdfast.voiceprint import carry_out
     from holdfast.voiceprint.evaluation import Measured
 
     if listed.form.detector:
-        return Measured(None, detected(services, path))
-    examined = carry_out(services.voiceprint.examine(path))
-    return Measured(examined.vector, detected(services, path) if spoofed else None)
+        return Measured(None, detected(services, source))
+    examined = carry_out(services.voiceprint.examine(source))
+    return Measured(examined.vector, detected(services, source) if spoofed else None)
 
 
 def _wrong(listed: TrialList, measured: Measured) -> str | None:

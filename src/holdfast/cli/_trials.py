@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.cli._context import Context
 from holdfast.cli._evaluate import run_evaluate
 from holdfast.cli._scoring import scored
+from holdfast.cli._voices import add_audio_options
 
 __all__ = ["add_trial_commands"]
 
@@ -52,6 +53,7 @@ def _add(actions: Any, name: str, text: str) -> Any:
     rate.add_argument("--skip-unusable", action="store_true",
                       help="leave out trials whose recordings cannot be used")
     # fmt: on
+    add_audio_options(rate)
     return rate
 
 

@@ -32,7 +32,10 @@ _SCORES = "# holdfast scores 2 "
 _WORK = "# holdfast work 1 "
 _COLUMNS = "# label enrolled tested attack score detector detector_score"
 _NONE = "-"
-_SAID = {"model": "model", "detector": "detector", "list": "list of trials", "audio": "folder"}
+_SAID = {
+    "model": "model", "detector": "detector", "list": "list of trials", "audio": "folder",
+    "reading": "way to read recordings",
+}  # fmt: skip
 About = Mapping[str, str]
 
 
@@ -89,7 +92,7 @@ class ScoreFile:
         """Compare the first line with what is to be scored.
 
         Args:
-            about: what has to agree, of ``model``, ``detector``, ``list`` and ``audio``.
+            about: what has to agree, of ``model``, ``detector``, ``list``, ``audio``, ``reading``.
 
         Raises:
             TrialsInvalid: they are scores of something else.
