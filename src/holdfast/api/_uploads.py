@@ -58,9 +58,10 @@ class UploadInvalid(HoldfastError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Received files, seekable, at least one, and the form's other fields."""
+    """Received files, seekable, at least one, their types, and the form's other fields."""
 
     files: list[BinaryIO]
+    types: list[str]
     fields: dict[str, str]
 
     @property
@@ -156,15 +157,16 @@ async def blocks_of(request: Request) -> AsyncGenerator[bytes, None]:
 
 
 def _upload_of(form: FormData) -> Upload:
-    files = [each.file for each in form.getlist("file") if isinstance(each, UploadFile)]
-    if not files:
+    parts = [each for each in form.getlist("file") if isinstance(each, UploadFile)]
+    if not parts:
         raise UploadInvalid(
             "the form has no file",
             why="a part named 'file' with a filename is wanted",
             param="file",
         )
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    return Upload(files, fields)
+    files, types = [each.file for each in parts], [each.content_type or "" for each in parts]
+    return Upload(files, types, fields)
 
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._errors import request_id
 from holdfast.api._observe import Metrics
+from holdfast.api._recordings import CHANNEL, CHANNEL_FIELD, recordings_of
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import Upload, UploadInvalid, received_object, received_upload
 from holdfast.api._waiting import carried_out
@@ -47,7 +48,11 @@ class SpeakerProfile(BaseModel):
 def _form(more: dict[str, Any] | None = None, *, several: bool = False) -> dict[str, Any]:
     """Return the description of a form with recordings."""
     file = {"type": "array", "items": _FILE, "minItems": 1} if several else _FILE
-    schema = {"type": "object", "required": ["file"], "properties": {"file": file, **(more or {})}}
+    schema = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": file, **CHANNEL_FIELD, **(more or {})},
+    }
     return {
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     }
@@ -152,7 +157,8 @@ def _compared_routes(
         await run_in_threadpool(lambda: app.gallery.profile(speaker))
         async with received_upload(request, limit, _MOST_FILES) as upload:
             _only(upload, set())
-            done = await carried_out(request, app.enrol(speaker, upload.files, _by()))
+            files = recordings_of(upload)
+            done = await carried_out(request, app.enrol(speaker, files, _by()))
         decided("enroll", "enrolled", done.accepted)
         decided("enroll", "refused", len(done.utterances) - done.accepted)
         return done.to_dict()
@@ -175,9 +181,10 @@ def _compared_routes(
                     why="send one file and a speaker_id, or two files",
                     param="speaker_id",
                 )
+            files = recordings_of(upload)
             steps = (
-                app.compare(*upload.files) if speaker is None
-                else app.verify(speaker, upload.file, _by())
+                app.compare(*files) if speaker is None
+                else app.verify(speaker, files[0], _by())
             )  # fmt: skip
             found = await carried_out(request, steps)
         decided("compare" if speaker is None else "verify", found.decision.outcome)
@@ -201,7 +208,8 @@ def _searched_routes(
         async with received_upload(request, limit) as upload:
             _only(upload, {"top_k"})
             most = _count(upload.fields.get("top_k", "5"))
-            found = await carried_out(request, app.identify(upload.file, most, _by()))
+            (file,) = recordings_of(upload)
+            found = await carried_out(request, app.identify(file, most, _by()))
         decided("identify", "found" if found.candidates else "nobody")
         return found.to_dict()
 
@@ -211,7 +219,8 @@ def _searched_routes(
         _expect_detector(services)
         async with received_upload(request, limit) as upload:
             _only(upload, set())
-            found = await carried_out(request, app.detect(upload.file))
+            (file,) = recordings_of(upload)
+            found = await carried_out(request, app.detect(file))
         decided("spoof", found.decision)
         return found.to_dict()
 
@@ -221,12 +230,14 @@ def _searched_routes(
         _expect(services)
         async with received_upload(request, limit) as upload:
             _only(upload, set())
-            found = await carried_out(request, app.examine(upload.file))
+            (file,) = recordings_of(upload)
+            found = await carried_out(request, app.examine(file))
         vector = None if found.vector is None else [float(value) for value in found.vector]
         return {"embedding": vector, "quality": found.quality.to_dict(), "model": found.model}
 
 
 def _only(upload: Upload, known: set[str]) -> None:
+    known = known | {CHANNEL}
     unknown = sorted(set(upload.fields) - known)
     if unknown:
         raise UploadInvalid(

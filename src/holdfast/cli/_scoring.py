@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.cli._context import Context
 from holdfast.cli._count import Count
-from holdfast.cli._voices import loaded, model_of
+from holdfast.cli._voices import loaded, model_of, recording
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from holdfast.media import Recording
     from holdfast.voiceprint import Cohort, Scale, SpoofVerdict
     from holdfast.voiceprint.evaluation import Measured, Scores, Trial, TrialList, WorkFile
     from holdfast.wiring import Services
@@ -83,19 +84,17 @@ def scored(
         RecordingsUnusable: recordings cannot be used, and ``--skip-unusable`` was not said.
         DetectorMissing: the list rates a detector, and none is mounted.
     """
-    import numpy as np
-
     from holdfast.voiceprint.evaluation import ScoreFile, Scores, read_trials
 
     listed = read_trials(args.trials, args.form, args.enrolment)
-    about = {"list": listed.digest, "audio": str(args.audio.resolve())}
+    about = {"list": listed.digest, "audio": str(args.audio.resolve()), "reading": _reading(args)}
     kept = ScoreFile(args.scores) if args.scores is not None else None
     if kept is not None:
         kept.check(about)
         known = kept.read(listed.trials)
     else:
-        known = Scores(np.full(len(listed.trials), np.nan))
-    pending = np.flatnonzero(np.isnan(known.values)).tolist()
+        known = Scores.none(len(listed.trials))
+    pending = known.pending()
     found = _Recordings.of(args.audio, listed.recordings([listed.trials[at] for at in pending]))
     if found.wrong and not args.skip_unusable:
         raise found.error(listed)
@@ -116,7 +115,7 @@ def scored(
         if kept is not None:
             kept.check(about)
         _complete(args, context, services, listed, known, pending, found, about, cohort)
-        there = np.flatnonzero(~np.isnan(known.values)).tolist()
+        there = known.there()
         yield Scored(
             listed=listed, trials=[listed.trials[at] for at in there],
             scores=known.values[there], spoof=known.spoof, unusable=found.counts(),
@@ -147,6 +146,12 @@ def _check_detector(listed: TrialList, detector: str) -> None:
             hint="HOLDFAST_VOICEPRINT_SPOOF_MODEL=owner/name (docs/voiceprint.md), or a list that "
             "compares speakers",
         )
+
+
+def _reading(args: argparse.Namespace) -> str:
+    """Return how recordings are read, in words: scores of one way are none of another."""
+    channel = "all channels" if args.channel is None else f"channel {args.channel}"
+    return channel if args.pcm is None else f"{channel} of {args.pcm}"
 
 
 def _own_scale(voice: Any) -> Any:
@@ -223,7 +228,7 @@ def _complete(
     if args.scores is not None:
         work = WorkFile(args.scores.with_name(args.scores.name + ".work"), about)
     with nullcontext() if work is None else work:
-        measured = _measured(context, services, listed, trials, found, work)
+        measured = _measured(args, context, services, listed, trials, found, work)
         if found.wrong and not args.skip_unusable:
             raise found.error(listed)
         for name, each in measured.items():
@@ -242,6 +247,7 @@ def _complete(
 
 
 def _measured(
+    args: argparse.Namespace,
     context: Context,
     services: Services,
     listed: TrialList,
@@ -258,7 +264,8 @@ def _measured(
     with Count(context, "recordings", len(names), len(names) - len(left)) as count:
         for name in left:
             try:
-                measured = _one(services, listed, found.paths[name], spoofed=name in tested)
+                source = recording(found.paths[name], args)
+                measured = _one(services, listed, source, spoofed=name in tested)
             except HoldfastError as error:
                 if error.http_status not in {413, 415, 422}:
                     raise  # of the machine or the model, not of the recording
@@ -275,13 +282,13 @@ def _measured(
     return known
 
 
-def _one(services: Services, listed: TrialList, path: Path, *, spoofed: bool) -> Measured:
+def _one(services: Services, listed: TrialList, source: Recording, *, spoofed: bool) -> Measured:
     from holdfast.voiceprint import carry_out
     from holdfast.voiceprint.evaluation import Measured
 
     if listed.form.detector:
-        return Measured(None, carry_out(services.voiceprint.detect(path)))
-    examined = carry_out(services.voiceprint.examine(path, judge=spoofed))
+        return Measured(None, carry_out(services.voiceprint.detect(source)))
+    examined = carry_out(services.voiceprint.examine(source, judge=spoofed))
     judged = examined.spoof.score is not None
     return Measured(examined.vector, examined.spoof if judged else None)
 

@@ -11,6 +11,7 @@ from holdfast.cli._cohort import cohort_from
 from holdfast.cli._context import Context
 from holdfast.cli._evaluate import run_evaluate
 from holdfast.cli._scoring import scored
+from holdfast.cli._voices import add_audio_options
 
 if TYPE_CHECKING:
     from holdfast.voiceprint import Cohort
@@ -60,6 +61,7 @@ def _add(actions: Any, name: str, text: str) -> Any:
     rate.add_argument("--skip-unusable", action="store_true",
                       help="leave out trials whose recordings cannot be used")
     # fmt: on
+    add_audio_options(rate)
     return rate
 
 
@@ -67,10 +69,7 @@ def _calibrate(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint.evaluation import TrialsInvalid, scale_of
 
     def make_cohort(services: Services, model: str) -> Cohort | None:
-        if args.cohort is None:
-            return None
-        skip = args.skip_unusable
-        return cohort_from(args.cohort, context, services, model, skip_unusable=skip)
+        return cohort_from(args, context, services, model) if args.cohort is not None else None
 
     with scored(args, context, make_cohort) as (found, services):
         try:

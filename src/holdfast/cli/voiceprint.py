@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
 from holdfast.cli._trials import add_trial_commands
-from holdfast.cli._voices import kept, loaded, model_of, recording
+from holdfast.cli._voices import add_audio_options, kept, loaded, model_of, recording
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ def add_commands(commands: Any) -> None:
     spoof.add_argument("file", metavar="FILE", type=Path)
     spoof.set_defaults(run=_spoof)
 
+    for listening in (enroll, verify, compare, identify, spoof):
+        add_audio_options(listening)
+
     speakers = actions.add_parser("speakers", help="list, erase, export or import speakers")
     what = speakers.add_mutually_exclusive_group()
     what.add_argument("--erase", metavar="ID", help="destroy all that is kept of a speaker")
@@ -75,7 +78,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
     from holdfast.voiceprint.gallery import Profile
 
-    sources = [recording(file) for file in args.files]
+    sources = [recording(file, args) for file in args.files]
     with loaded(args, context) as services:
         app = services.voiceprint
         profile = Profile(
@@ -98,7 +101,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
 def _verify(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    source = recording(args.file)
+    source = recording(args.file, args)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.verify(args.speaker, source, _who()))
     return _tell_decision(context, found)
@@ -107,7 +110,7 @@ def _verify(args: argparse.Namespace, context: Context) -> int:
 def _compare(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    first, second = (recording(file) for file in args.files)
+    first, second = (recording(file, args) for file in args.files)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.compare(first, second))
     return _tell_decision(context, found)
@@ -148,7 +151,7 @@ def _operating_text(found: Verification) -> str:
 def _identify(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    source = recording(args.file)
+    source = recording(args.file, args)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.identify(source, max(args.top, 1), _who()))
     if context.json:
@@ -165,7 +168,7 @@ def _identify(args: argparse.Namespace, context: Context) -> int:
 def _spoof(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    source = recording(args.file)
+    source = recording(args.file, args)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.detect(source))
     if context.json:

@@ -7,8 +7,6 @@ imported.
 from holdfast.media._decode import (
     RATE_HZ,
     AudioInfo,
-    AudioSource,
-    RawAudio,
     Waveform,
     audio_blocks,
     probe_audio,
@@ -19,8 +17,16 @@ from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
     AudioTruncated,
+    ChannelMissing,
     MediaError,
     NotAudio,
+)
+from holdfast.media._source import (
+    AudioSource,
+    RawAudio,
+    Recording,
+    raw_of_media_type,
+    raw_of_text,
 )
 
 __all__ = [
@@ -30,12 +36,16 @@ __all__ = [
     "AudioInfo",
     "AudioSource",
     "AudioTruncated",
+    "ChannelMissing",
     "MediaError",
     "NotAudio",
     "RawAudio",
+    "Recording",
     "Waveform",
     "audio_blocks",
     "flac_bytes",
     "probe_audio",
+    "raw_of_media_type",
+    "raw_of_text",
     "read_audio",
 ]

@@ -45,6 +45,13 @@ class Cohort:
     model: str
     rows: NDArray[np.float32]
 
+    @classmethod
+    def of(cls, model: str, voices: Sequence[Any]) -> Cohort:
+        """Return the cohort of people's voices, shape (dimension,) each, of length 1."""
+        import numpy as np
+
+        return cls(model, np.stack(voices).astype(np.float32))
+
     @property
     def digest(self) -> str:
         """What tells it from others: 16 hexadecimal digits of its sha256."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["pair_scores", "tandem_scores"]
 
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 13
 
 
 def pair_scores(
@@ -43,19 +43,18 @@ def pair_scores(
         cohort: what the scores are normalised with; they are cosines when None.
     """
     rows: list[NDArray[np.float32]] = []
-    sides = []
-    for of in (
-        {trial.enrol: trials.enrolled(trial.enrol) for trial in chosen},
-        {trial.test: (trial.test,) for trial in chosen},
-    ):
-        numbers: dict[str, int] = {}
-        for name, recordings in of.items():
+    places: dict[tuple[str, ...], int] = {}
+
+    def place(recordings: tuple[str, ...]) -> int:
+        """Return the row of a side's direction, which is worked out once; -1 where it has none."""
+        if recordings not in places:
             direction = _direction(recordings, known)
-            numbers[name] = -1 if direction is None else len(rows)
-            rows += [] if direction is None else [direction]
-        sides.append(numbers)
-    enrolled = np.array([sides[0][trial.enrol] for trial in chosen], np.int64)
-    tested = np.array([sides[1][trial.test] for trial in chosen], np.int64)
+            places[recordings] = -1 if direction is None else len(rows)
+            rows.extend([] if direction is None else [direction])
+        return places[recordings]
+
+    enrolled = np.array([place(trials.enrolled(trial.enrol)) for trial in chosen], np.int32)
+    tested = np.array([place((trial.test,)) for trial in chosen], np.int32)
     found = np.full(len(chosen), np.nan)
     both = np.flatnonzero((enrolled >= 0) & (tested >= 0))
     if not len(both):

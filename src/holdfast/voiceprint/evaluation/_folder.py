@@ -61,10 +61,11 @@ def write_report(
 def _det(report: Report) -> Picture:
     rating = report.rating
     first = "bona fide and spoofed speech" if report.scale is None else "another speaker"
-    curves = {first: rating.curve}
+    curves, marks = {first: rating.curve}, []
     if rating.spoof_curve is not None:
         curves["attacks"] = rating.spoof_curve
-    marks = []
+        rate = rating.figures["spf_eer"].value
+        marks.append(Mark(f"EER against attacks: {figure_text(rate, share=True)}", rate, rate))
     for name, point in rating.points.items():
         title, share = titled(name)
         title = "EER" if name == "eer" else title

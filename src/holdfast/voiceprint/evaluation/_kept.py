@@ -35,9 +35,10 @@ _NONE = "-"
 _SAID = {
     "model": "model",
     "detector": "detector",
+    "cohort": "cohort",
     "list": "list of trials",
     "audio": "folder",
-    "cohort": "cohort",
+    "reading": "way to read recordings",
 }
 About = Mapping[str, str]
 
@@ -67,6 +68,19 @@ class Scores:
     values: NDArray[np.float64]
     spoof: dict[str, SpoofVerdict] = field(default_factory=dict)
 
+    @classmethod
+    def none(cls, trials: int) -> Scores:
+        """Return the scores of a list that nothing is known of."""
+        return cls(np.full(trials, np.nan))
+
+    def pending(self) -> list[int]:
+        """Return the indices of the trials without a score."""
+        return [int(at) for at in np.flatnonzero(np.isnan(self.values))]
+
+    def there(self) -> list[int]:
+        """Return the indices of the trials with a score."""
+        return [int(at) for at in np.flatnonzero(~np.isnan(self.values))]
+
 
 class ScoreFile:
     """A file of scores: what they are of in its first line, then one trial a line.
@@ -82,7 +96,8 @@ class ScoreFile:
         """Compare the first line with what is to be scored.
 
         Args:
-            about: what has to agree: ``model``, ``detector``, ``cohort``, ``list``, ``audio``.
+            about: what has to agree: ``model``, ``detector``, ``cohort``, ``list``, ``audio``,
+                ``reading``.
 
         Raises:
             TrialsInvalid: they are scores of something else.
@@ -97,7 +112,7 @@ class ScoreFile:
         Raises:
             TrialsInvalid: a line is none, or is of no trial of the list, in its order.
         """
-        found = Scores(np.full(len(trials), np.nan))
+        found = Scores.none(len(trials))
         at = 0
         with _lines(self.path, _SCORES) as lines:
             for number, line in enumerate(lines or (), 1):

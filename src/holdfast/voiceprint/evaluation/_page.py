@@ -29,9 +29,10 @@ p, li { max-width: 46rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .35rem; }
 th, td { text-align: right; padding: .35rem .5rem; border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
 th:first-child { text-align: left; padding-left: 0; font-weight: 500; }
 thead th { color: var(--soft); font-weight: 500; }
-td.text { text-align: left; overflow-wrap: anywhere; }
+td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .pictures, .tables { display: grid; gap: 1.5rem; grid-template-columns: 1fr; }
 @media (min-width: 60rem) { .pictures, .tables { grid-template-columns: 1fr 1fr; } }
 figure { margin: 0; } img { width: 100%; height: auto; border: 1px solid var(--line); }
@@ -57,9 +58,8 @@ class Picture(NamedTuple):
 
 def page(report: Report, pictures: Sequence[Picture]) -> str:
     """Return the report as HTML."""
-    title = (
-        f"How well {'a detector' if report.scale is None else 'voices'} can be told: {report.name}"
-    )
+    subject = "attacks are detected" if report.scale is None else "voices are told apart"
+    title = f"How well {subject}: {report.name}"
     body = [
         f"<h1>{escape(title)}</h1>",
         _summary(report),

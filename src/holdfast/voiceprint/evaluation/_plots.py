@@ -32,6 +32,8 @@ _SIZE_IN = (5.6, 4.9)
 _DPI = 180
 _TICKS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 _HIGHEST = 0.6
+# Of the axes: a name that begins further to the right would be cut off.
+_MOST_ACROSS = 0.55
 _LOWEST = (0.0001, 0.02)
 _BINS = 60
 _LINES = ("-", (0, (5, 2)))
@@ -85,32 +87,24 @@ def det_plot(
         return ndtri(np.clip(rates, lowest, _HIGHEST))
 
     def draw(axes: Axes) -> None:
+        ends = place([lowest, _HIGHEST])
         names = ("nontarget", "spoof")
         for (name, curve), colour, line in zip(curves.items(), names, _LINES, strict=False):
             across, up = _thinned(place(curve.false_accept), place(curve.miss))
             axes.plot(across, up, color=colours[colour], linestyle=line, label=name, linewidth=2)
-        ends = place([lowest, _HIGHEST])
         axes.plot(ends, ends, color=colours["grid"], linewidth=1, zorder=0)
-        # In the corner where no useful system's curve comes, in the order of the points.
-        for number, mark in enumerate(sorted(marks, key=lambda each: -each.miss)):
-            point = (float(place(mark.false_accept)), float(place(mark.miss)))
-            axes.plot(*point, "o", color=colours["text"], markersize=5, zorder=4, clip_on=False)
-            axes.annotate(
-                mark.text, point, (0.985, 0.965 - 0.072 * number), textcoords="axes fraction",
-                ha="right", va="center", fontsize=9, color=colours["text"], zorder=5,
-                bbox={"facecolor": colours["back"], "edgecolor": "none", "pad": 1.5},
-                arrowprops={"arrowstyle": "-", "color": colours["text"], "linewidth": 0.6,
-                            "shrinkB": 3},
-            )  # fmt: skip
+        rates = np.array([(mark.false_accept, mark.miss) for mark in marks])
+        points = (place(rates) - ends[0]) / (ends[1] - ends[0])
+        _label(axes, [mark.text for mark in marks], points.tolist(), colours)
         ticks = [tick for tick in _TICKS if tick >= lowest]
-        shown = [f"{100 * tick:g}" for tick in ticks]
-        axes.set_xticks(ndtri(ticks), shown)
-        axes.set_yticks(ndtri(ticks), shown)
+        texts = [f"{100 * tick:g}" for tick in ticks]
+        axes.set_xticks(ndtri(ticks), texts)
+        axes.set_yticks(ndtri(ticks), texts)
         axes.set_xlim(*ends)
         axes.set_ylim(*ends)
         axes.set_aspect("equal")
 
-    return _drawn(draw, "accepted though another (%)", "missed (%)", colours)
+    return _drawn(draw, "falsely accepted (%)", "falsely rejected (%)", colours)
 
 
 def score_plot(
@@ -182,6 +176,38 @@ def _drawn(draw: Any, across: str, up: str, colours: Mapping[str, str]) -> bytes
         written = io.BytesIO()
         figure.savefig(written, format="png", facecolor=colours["back"])
     return written.getvalue()
+
+
+def _label(
+    axes: Axes,
+    texts: Sequence[str],
+    points: Sequence[tuple[float, float]],
+    colours: Mapping[str, str],
+) -> None:
+    """Mark points, and name each beside it, where there is room; no name is upon another.
+
+    Args:
+        axes: to draw on.
+        texts: what is written.
+        points: in shares of the axes.
+        colours: of the text and what is behind it.
+    """
+    lowest = {True: 0.03, False: 0.03}
+    for text, (across, up) in sorted(zip(texts, points, strict=True), key=lambda each: each[1][1]):
+        left = across > _MOST_ACROSS
+        at = max(up + (-0.06 if left else 0.035), lowest[left])
+        lowest[left] = at + 0.065
+        beside = across - 0.05 if left else across + 0.05
+        axes.plot(across, up, "o", color=colours["text"], markersize=5, zorder=4, clip_on=False,
+                  transform=axes.transAxes)  # fmt: skip
+        axes.annotate(
+            text, (across, up), (beside, at), xycoords="axes fraction",
+            textcoords="axes fraction", ha="right" if left else "left", va="center", fontsize=9,
+            color=colours["text"], zorder=5,
+            bbox={"facecolor": colours["back"], "edgecolor": "none", "pad": 1.0},
+            arrowprops={"arrowstyle": "-", "color": colours["text"], "linewidth": 0.6,
+                        "shrinkA": 0, "shrinkB": 2, "relpos": (1.0 if left else 0.0, 0.5)},
+        )  # fmt: skip
 
 
 def _thinned(across: Any, up: Any) -> tuple[Any, Any]:
