@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from holdfast.cli.main import main
-from holdfast.media import Recording
-from holdfast.voiceprint import SpoofVerdict, Voiceprint
+from holdfast.mirror import Repositories, running_hub
 from tests.stories.test_apps import Run, bare, holdfast
 from tests.support.browser import browsing, chromium
-from tests.support.voices import SENTENCES, speak
+from tests.support.detectors import played_back, write_graph
+from tests.support.voices import SENTENCES, noisy, speak
 
 VOICES = ("flite:slt", "flite:rms", "espeak:Storm", "espeak:travis")
 Named = dict[str, list[str]]
@@ -244,53 +243,67 @@ def test_models_of_several_recordings_are_compared_as_the_gallery_does(
     assert json.loads(verified.stdout)["score"] == pytest.approx(score, abs=1e-4)
 
 
-def detector_list(tmp_path: Path, names: Named) -> Path:
-    lines = [f"S{at} {name} - - bonafide" for at, name in enumerate(names[VOICES[0]])]
-    lines += [f"S{at} {name} - A0{1 + at % 2} spoof" for at, name in enumerate(names[VOICES[1]])]
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A hub with a detector of replays, and the settings that mount it."""
+    root = tmp_path_factory.mktemp("hub")
+    write_graph(root / "acme/replay-detector/model.onnx")
+    with running_hub(Repositories(root)) as hub:
+        yield {
+            "HF_ENDPOINT": hub.url,
+            "HOLDFAST_VOICEPRINT_SPOOF_MODEL": "acme/replay-detector",
+            "HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE": "1",
+        }
+
+
+def replayed(tmp_path: Path) -> tuple[Path, list[str], list[str]]:
+    """A folder with speech of one person, and with the same from a loudspeaker."""
+    audio = tmp_path / "flac"
+    audio.mkdir()
+    own = [speak(audio, "flite:rms", text) for text in SENTENCES[:4]]
+    return audio, [path.stem for path in own], [played_back(path).stem for path in own]
+
+
+def detector_list(tmp_path: Path, own: Sequence[str], played: Sequence[str]) -> Path:
+    lines = [f"S{at} {name} - - bonafide" for at, name in enumerate(own)]
+    lines += [f"S{at} {name} - A0{1 + at % 2} spoof" for at, name in enumerate(played)]
     return written(tmp_path / "cm", lines)
 
 
-def test_a_list_for_detectors_needs_one(tmp_path: Path, spoken: tuple[Path, Named]) -> None:
-    audio, names = spoken
-    if hasattr(Voiceprint, "detect"):
-        pytest.skip("a detector may be mounted in this version")
-    done = evaluate(detector_list(tmp_path, names), audio, env=bare(tmp_path))
+def test_a_list_for_detectors_needs_one(tmp_path: Path) -> None:
+    audio, own, played = replayed(tmp_path)
+    done = evaluate(detector_list(tmp_path, own, played), audio, env=bare(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "error[detector-missing]: no detector is mounted" in done.stderr
 
 
-def fooled(self: Voiceprint, source: Recording) -> Generator[Any, Any, SpoofVerdict]:
-    """Take one voice for genuine, and all others for attacks."""
-    assert isinstance(source.file, Path)
-    genuine = source.file.parent.name == "flite-slt"
-    kind: Any = "bona_fide" if genuine else "spoof"
-    return SpoofVerdict(kind, (1.0 if genuine else -1.0) + int(source.file.stem) / 10, "fooled")
-    yield
-
-
-def test_a_detector_is_rated_alone_and_in_tandem(
-    tmp_path: Path,
-    spoken: tuple[Path, Named],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    audio, names = spoken
-    monkeypatch.setattr(Voiceprint, "detect", fooled, raising=False)
-    env = bare(tmp_path)
-    given = ["--audio", str(audio), "--json"]
-    cm, folder = detector_list(tmp_path, names), tmp_path / "report"
-    assert main(["voiceprint", "evaluate", str(cm), *given, "--report", str(folder)], env) == 0
-    told = json.loads(capsys.readouterr().out)
+def test_a_detector_is_rated_alone_and_in_tandem(tmp_path: Path, detector: dict[str, str]) -> None:
+    _, own, played = replayed(tmp_path)
+    env = bare(tmp_path) | detector
+    cm, folder = detector_list(tmp_path, own, played), tmp_path / "report"
+    done = evaluate(cm, tmp_path, "--json", "--report", folder, env=env)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
     assert told["counts"] == {"bonafide": 4, "spoof": 4}
     assert told["figures"]["eer"]["value"] == 0
     assert set(told["attacks"]) == {"A01", "A02"}
+    assert len(told["detector"]) == 16
     assert "attacks are detected" in (folder / "report.html").read_text()
 
-    tandem = written(tmp_path / "tandem", pairs(names, attacks=True))
-    assert main(["voiceprint", "evaluate", str(tandem), *given], env) == 0
-    figures = json.loads(capsys.readouterr().out)["figures"]
-    # Three of four speakers are refused whatever they say: a-DCF's best is to accept everybody.
-    assert figures["min_a_dcf"]["value"] < figures["tandem_min_a_dcf"]["value"] <= 1
+    other = speak(tmp_path, "flite:slt", SENTENCES[0]).name
+    # Noise takes genuine speech below what a replay scores.
+    loud = [noisy(tmp_path / f"flac/{name}.wav", 3).name for name in own[1:]]
+    lines = [f"target flac/{own[0]}.wav flac/{name}" for name in loud]
+    lines += [f"nontarget {other} flac/{name}.wav" for name in own]
+    lines += [f"spoof flac/{own[0]}.wav flac/{name}.wav" for name in played]
+    tandem = written(tmp_path / "tandem", lines)
+    done = evaluate(tandem, tmp_path, "--json", env=env)
+    figures = json.loads(done.stdout)["figures"]
+    # The replays sound like their speaker, and the detector knows all of them.
+    assert figures["spf_eer"]["value"] > 0
+    assert figures["tandem_spf_eer"]["value"] == 0
+    assert figures["tandem_min_a_dcf"]["value"] < figures["min_a_dcf"]["value"]
+    assert figures["tandem_min_a_dcf"]["value"] == pytest.approx(0, abs=1e-9)
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, spoken: tuple[Path, Named]) -> None:
