@@ -205,7 +205,9 @@ def test_work_that_was_cut_off_anywhere_goes_on(
     path = tmp_path_factory.mktemp("work") / "work"
     random = np.random.default_rng(1)
     found = {
-        name: Measured(random.normal(size=24).astype(np.float32), SpoofVerdict("spoof", -1.0, model="m"))
+        name: Measured(
+            random.normal(size=24).astype(np.float32), SpoofVerdict("spoof", -1.0, model="m")
+        )
         for name in ("a", "b/ü.wav", "c")
     } | {"d": Measured(None, SpoofVerdict("bona_fide", 0.5))}
     with WorkFile(path, ABOUT) as work:

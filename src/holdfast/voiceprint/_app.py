@@ -281,6 +281,7 @@ class Voiceprint:
             reasons=wrong,
             spoof=found.spoof,
             scale=found.scale,
+            revision=found.revision,
         )
 
     def _ranked(self, gallery: Gallery, found: Examined, most: int) -> list[tuple[str, float]]:
@@ -317,7 +318,11 @@ class Voiceprint:
     @staticmethod
     def _verification(decision: Decision, found: Examined) -> Verification:
         return Verification(
-            decision=decision, quality=found.quality, spoof=found.spoof, scale=found.scale
+            decision=decision,
+            quality=found.quality,
+            spoof=found.spoof,
+            scale=found.scale,
+            revision=found.revision,
         )
 
     def _why_none(self, speaker: str) -> Refusal:
