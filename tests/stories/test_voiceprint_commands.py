@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from holdfast.config import ServiceSettings, Settings
@@ -16,7 +17,7 @@ from holdfast.voiceprint import FINGERPRINT_FILE, carry_out, sample_voices
 from holdfast.voiceprint.gallery import Profile
 from holdfast.wiring import provide_starter, services_of
 from tests.stories.test_apps import bare, holdfast
-from tests.support.voices import SENTENCES, speak
+from tests.support.voices import SENTENCES, speak, write_wav
 
 HER, HER_AGAIN, HIM = sample_voices()
 VOICES = ("flite:slt", "flite:rms", "espeak:Storm", "espeak:travis")
@@ -66,6 +67,31 @@ def test_a_voice_from_its_enrolment_to_its_erasure(tmp_path: Path) -> None:
     assert actions[:3] == ["create", "enrol", "verify"]
     assert "erase" in actions
     assert "export" in actions
+
+
+def test_a_refused_recording_makes_no_speaker_and_a_new_name_loses_nothing(tmp_path: Path) -> None:
+    env = bare(tmp_path)
+    rubbish = tmp_path / "rubbish.wav"
+    rubbish.write_bytes(b"no sound" * 99)
+    assert holdfast("voiceprint", "enroll", "ada", rubbish, env=env).returncode != 0
+    silent = write_wav(tmp_path / "silent.wav", np.zeros(80_000, np.float32))
+    refused = holdfast("voiceprint", "enroll", "ada", silent, env=env)
+    assert refused.returncode == 1
+    assert "nobody speaks in it" in refused.stdout
+    assert holdfast("voiceprint", "speakers", "--json", env=env).stdout == "[]\n"
+
+    told = ("--name", "Ada", "--consent", "signed", "--tag", "staff")
+    done = holdfast("voiceprint", "enroll", "ada", HER, *told, env=env)
+    assert done.returncode == 0
+    renamed = holdfast("voiceprint", "enroll", "ada", HER_AGAIN, "--name", "Ada L.", env=env)
+    assert renamed.returncode == 0
+    assert "note:" not in renamed.stderr  # nothing was fetched: nothing to tell
+    exported = json.loads(holdfast("voiceprint", "speakers", "--export", "ada", env=env).stdout)
+    kept = exported["profile"]
+    assert (kept["display_name"], kept["consent"], kept["tags"]) == ("Ada L.", "signed", ["staff"])
+    audit = holdfast("voiceprint", "speakers", "--audit", env=env).stdout.splitlines()
+    actions = [json.loads(line)["action"] for line in audit]
+    assert actions == ["create", "enrol", "change", "enrol", "export"]
 
 
 def test_thresholds_are_fitted_to_ones_own_trials_and_rated(tmp_path: Path) -> None:

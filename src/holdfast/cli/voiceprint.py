@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +82,18 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
     sources = [recording(file, args) for file in args.files]
     with loaded(args, context) as services:
         app = services.voiceprint
-        profile = Profile(
-            id=args.speaker, display_name=args.name, tags=tuple(args.tag), consent=args.consent
+        known = app.gallery.has(args.speaker)
+        before = app.gallery.profile(args.speaker) if known else Profile(id=args.speaker)
+        # What is not said stays as it is.
+        profile = replace(
+            before,
+            display_name=args.name or before.display_name,
+            tags=tuple(args.tag) or before.tags,
+            consent=args.consent or before.consent,
         )
-        if not app.gallery.has(args.speaker) or args.name or args.tag or args.consent:
+        if known and profile != before:
             app.gallery.put(profile, _who())
-        done = carry_out(app.enrol(args.speaker, sources, _who()))
+        done = carry_out(app.enrol(args.speaker, sources, _who(), profile))
     if context.json:
         context.result_json(done.to_dict())
     else:

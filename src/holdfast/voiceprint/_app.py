@@ -19,7 +19,7 @@ from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
-    from holdfast.voiceprint.gallery import Gallery
+    from holdfast.voiceprint.gallery import Gallery, Profile
 
 __all__ = ["Limits", "Voiceprint", "alike", "carry_out"]
 
@@ -140,18 +140,34 @@ class Voiceprint:
             )
         return cohort
 
-    def enrol(self, speaker: str, sources: Sequence[AudioSource], by: str = "") -> Steps[Enrolment]:
+    def enrol(
+        self,
+        speaker: str,
+        sources: Sequence[AudioSource],
+        by: str = "",
+        new: Profile | None = None,
+    ) -> Steps[Enrolment]:
         """Add the recordings that are good enough to a speaker, all of these at once.
+
+        Args:
+            speaker: the id.
+            sources: the recordings.
+            by: who asks, for the audit log.
+            new: makes the speaker, if there is none yet, once a recording was good enough.
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            SpeakerInvalid: ``new`` cannot be taken.
             MediaError: a recording cannot be used; nothing is enrolled.
         """
         from holdfast.media import flac_bytes
-        from holdfast.voiceprint.gallery import Utterance
+        from holdfast.voiceprint.gallery import Utterance, check_profile
 
         gallery = self.gallery
-        gallery.profile(speaker)
+        if new is None:
+            gallery.profile(speaker)
+        else:
+            check_profile(new)
         told: list[tuple[Quality, Sequence[Refusal]]] = []
         good = []
         model = ""
@@ -170,8 +186,10 @@ class Voiceprint:
                     )
                 )
         if good:
+            if new is not None and not gallery.has(speaker):
+                gallery.put(new, by)
             gallery.enrol(speaker, good, by)
-        template = gallery.template(speaker, model)
+        template = gallery.template(speaker, model) if gallery.has(speaker) else None
         seconds = template.speech_s if template is not None else 0.0
         return Enrolment(
             speaker_id=speaker,
