@@ -25,7 +25,7 @@ from holdfast.voiceprint.gallery import (
     new_key,
     read_key,
 )
-from holdfast.voiceprint.gallery.postgres import _connections, _store
+from holdfast.voiceprint.gallery.postgres import _connections, _store, _tables
 from holdfast.wiring import KeptVoices
 from tests.stories.test_apps import bare, started, wait_for
 from tests.support.galleries import MODEL, Place, place_of, unit, voice
@@ -186,6 +186,27 @@ def test_search_moves_into_the_database_and_back(
     with pytest.raises(GalleryUnusable, match="centroids"):
         in_database.search(MODEL, probe, 1, 0.9)
     in_database.close()
+
+
+def test_who_waits_while_the_vectors_table_is_made_fills_it_too(place: Place) -> None:
+    import psycopg
+
+    gallery = place.open(KEY)
+    gallery.put(Profile(id="ada"))
+    gallery.enrol("ada", [voice(1)])  # and has seen that there is no such table
+    schema = "-csearch_path=holdfast_voiceprint,public"
+    blocked = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = %s"
+    )
+    with ThreadPoolExecutor() as threads:
+        with psycopg.connect(place.address, options=schema) as other:
+            other.execute(_tables.TURN)
+            enrolled = threads.submit(gallery.enrol, "ada", [voice(2)])
+            wait_for(lambda: other.execute(blocked, ("advisory",)).fetchone() is not None)
+            other.execute(_tables.CENTROIDS)
+        enrolled.result(20)
+    assert place.order("SELECT speaker FROM centroids") == [("ada",)]
+    gallery.close()
 
 
 def test_nobody_is_recognised_by_a_vector_that_was_put_there_from_outside(searched: Place) -> None:

@@ -14,6 +14,7 @@ from holdfast.voiceprint.gallery._index import Found, Vectors, VoiceIndex
 from holdfast.voiceprint.gallery._records import Template, centroid_of, unit_rows, vector_bytes
 from holdfast.voiceprint.gallery._rotation import rotation
 from holdfast.voiceprint.gallery._store import (
+    CentroidRow,
     EnrolledRow,
     GalleryStore,
     SearchingStore,
@@ -113,7 +114,7 @@ class DatabaseSearch:
         if not self._full:
             self._fill()
         found = []
-        turned = self._turned.vector(model, probe)
+        (turned,) = self._turned.rows(model, probe[np.newaxis])
         # A score that is computed in another order may be a little below the threshold.
         for speaker, _ in self._store.nearest(model, turned, most, at_least - 1e-4):
             try:
@@ -151,22 +152,21 @@ class Turned:
             tuple[str, int], np.ndarray[tuple[int, int], np.dtype[np.float64]]
         ] = {}
 
-    def vector(self, model: str, vector: Vectors) -> Sequence[float]:
-        """Return a vector, shape (dimension,), turned as all of this model are."""
-        known = (model, len(vector))
-        matrix = self._matrices.get(known)
+    def rows(self, model: str, vectors: Vectors) -> list[list[float]]:
+        """Return vectors, shape (n, dimension), turned as all of this model are."""
+        dimension = vectors.shape[1]
+        matrix = self._matrices.get((model, dimension))
         if matrix is None:
-            matrix = rotation(self._vault.rotation_key(model), len(vector))
-            self._matrices[known] = matrix
-        turned: list[float] = (matrix @ vector).tolist()
+            matrix = rotation(self._vault.rotation_key(model), dimension)
+            self._matrices[model, dimension] = matrix
+        turned: list[list[float]] = (vectors @ matrix.T).tolist()
         return turned
 
-    def centroids(
-        self, row: SpeakerRow, found: Sequence[UtteranceRow]
-    ) -> dict[str, Sequence[float]]:
-        """Return one turned vector per model, of a speaker's utterances."""
-        made = speaker_centroids(self._vault, row, found)
-        return {model: self.vector(model, centroid) for model, centroid in made.items()}
+    def centroids(self, rows: Iterable[EnrolledRow]) -> Iterator[CentroidRow]:
+        """Yield one turned vector per speaker and model."""
+        for model, speakers, centroids in opened_centroids(rows, self._vault):
+            for speaker, vector in zip(speakers, self.rows(model, centroids), strict=True):
+                yield CentroidRow(speaker, model, vector)
 
 
 def speaker_centroids(
