@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -188,21 +189,33 @@ def test_search_moves_into_the_database_and_back(
     in_database.close()
 
 
-def test_who_waits_while_the_vectors_table_is_made_fills_it_too(place: Place) -> None:
+@contextlib.contextmanager
+def another_at_work(place: Place) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """Have the turn; yield its connection, and what returns when somebody waits for the turn."""
     import psycopg
 
-    gallery = place.open(KEY)
-    gallery.put(Profile(id="ada"))
-    gallery.enrol("ada", [voice(1)])  # and has seen that there is no such table
+    blocked = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     schema = "-csearch_path=holdfast_voiceprint,public"
-    blocked = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = %s"
-    )
+    with psycopg.connect(place.address, options=schema) as other:
+        other.execute(_tables.TURN)
+        yield (
+            other,
+            lambda: wait_for(lambda: other.execute(blocked).fetchone() is not None),
+        )
+
+
+def test_who_waits_while_tables_are_made_finds_them(place: Place) -> None:
     with ThreadPoolExecutor() as threads:
-        with psycopg.connect(place.address, options=schema) as other:
-            other.execute(_tables.TURN)
+        with another_at_work(place) as (other, somebody_waits):
+            opened = threads.submit(place.open, KEY)
+            somebody_waits()
+            other.execute(_tables.TABLES)
+        gallery = opened.result(20)
+        gallery.put(Profile(id="ada"))
+        gallery.enrol("ada", [voice(1)])
+        with another_at_work(place) as (other, somebody_waits):
             enrolled = threads.submit(gallery.enrol, "ada", [voice(2)])
-            wait_for(lambda: other.execute(blocked, ("advisory",)).fetchone() is not None)
+            somebody_waits()
             other.execute(_tables.CENTROIDS)
         enrolled.result(20)
     assert place.order("SELECT speaker FROM centroids") == [("ada",)]
