@@ -106,6 +106,18 @@ def test_who_is_erased_is_found_by_nobody(place: Place, gallery: Gallery) -> Non
     other.close()
 
 
+def test_a_gallery_that_went_back_to_a_copy_is_read_anew(place: Place, gallery: Gallery) -> None:
+    for name in ("ada", "ben"):
+        gallery.put(Profile(id=name))
+        gallery.enrol(name, [voice(len(name))])
+    probe = unit(voice(3).vector)
+    assert len(gallery.search(MODEL, probe, 5, 0.9)) == 2
+    place.order("DELETE FROM speakers WHERE id = 'ben'")
+    place.order("DELETE FROM utterances WHERE speaker = 'ben'")
+    place.order("DELETE FROM changes WHERE speaker = 'ben'")
+    assert [found.speaker for found in gallery.search(MODEL, probe, 5, 0.9)] == ["ada"]
+
+
 def test_a_template_that_was_changed_or_moved_is_refused(place: Place, gallery: Gallery) -> None:
     for number, name in enumerate(("ada", "eve")):
         gallery.put(Profile(id=name))

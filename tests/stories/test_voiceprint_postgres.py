@@ -186,6 +186,8 @@ def test_search_moves_into_the_database_and_back(
     place.order("DROP TABLE centroids")
     with pytest.raises(GalleryUnusable, match="centroids"):
         in_database.search(MODEL, probe, 1, 0.9)
+    monkeypatch.undo()
+    assert [each.speaker for each in in_database.search(MODEL, probe, 1, 0.9)] == ["new"]
     in_database.close()
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from holdfast.voiceprint.gallery._errors import SearchUnready, UnknownSpeaker
+from holdfast.voiceprint.gallery._errors import GalleryUnusable, SearchUnready, UnknownSpeaker
 from holdfast.voiceprint.gallery._index import Found, Vectors, VoiceIndex
 from holdfast.voiceprint.gallery._records import Template, centroid_of, unit_rows, vector_bytes
 from holdfast.voiceprint.gallery._rotation import rotation
@@ -51,6 +51,9 @@ class MemorySearch:
         # Outside of the turn: for a store that does not answer all wait together, not in a row.
         newest = self._store.last_change()
         with self._turn:
+            if newest < self._seen:
+                # Numbers only grow, so this is another gallery: one that came from a copy.
+                self._seen = 0
             if newest > self._seen:
                 self._follow(newest)
             index = self._indexes.get(model)
@@ -115,8 +118,13 @@ class DatabaseSearch:
             self._fill()
         found = []
         (turned,) = self._turned.rows(model, probe[np.newaxis])
-        # A score that is computed in another order may be a little below the threshold.
-        for speaker, _ in self._store.nearest(model, turned, most, at_least - 1e-4):
+        try:
+            # A score that is computed in another order may be a little below the threshold.
+            nearest = self._store.nearest(model, turned, most, at_least - 1e-4)
+        except GalleryUnusable:
+            self._full = False  # somebody may have taken the table away
+            raise
+        for speaker, _ in nearest:
             try:
                 template = self._template(speaker, model)
             except UnknownSpeaker:
