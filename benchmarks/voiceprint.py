@@ -28,6 +28,7 @@ from benchmarks.report import as_data, as_text, machine
 BATCHES = (1, 8, 32)
 PEER = "speechbrain"
 TARGET = 1.5
+_LIBRARIES = ("numpy", "onnxruntime", "onnx")
 # Threads of a library that has just answered may still wait busily for more to do.
 _PAUSE_S = 0.3
 _ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +132,7 @@ def main() -> int:
         parser.error(reason)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         sections = measure(chosen.sides.split(","), chosen.rounds, Path(name))
-        where = machine(Path(name))
+        where = machine(Path(name), _LIBRARIES)
     for section in sections:
         print(as_text(section))
     if chosen.json is not None:

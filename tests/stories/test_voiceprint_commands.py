@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from holdfast.voiceprint import sample_voices
+from holdfast.config import ServiceSettings, Settings
+from holdfast.events import Reporter
+from holdfast.refs import RevisionRef
+from holdfast.runtime import Provided
+from holdfast.voiceprint import FINGERPRINT_FILE, carry_out, sample_voices
+from holdfast.voiceprint.gallery import Profile
+from holdfast.wiring import provide_starter, services_of
 from tests.stories.test_apps import bare, holdfast
 from tests.support.voices import SENTENCES, speak
 
@@ -107,6 +114,129 @@ def test_thresholds_are_fitted_to_ones_own_trials_and_rated(tmp_path: Path) -> N
     assert (scale["data"], scale["trials"]) == ("four voices", 20)
     verdict = holdfast("voiceprint", "compare", HER, HER_AGAIN, "--json", env=env)
     assert json.loads(verdict.stdout)["operating_point"]["data"] == "four voices"
+
+
+STRANGERS = (
+    "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "Andy", "Annie",
+    "Denis", "Diogo", "Gene", "Hugo", "Iven", "Lee", "Mario", "Michael", "Nguyen", "Robert",
+)  # fmt: skip
+
+
+def test_scores_are_normalised_with_strangers_from_calibration_to_decision(tmp_path: Path) -> None:
+    audio, cohort = tmp_path / "audio", tmp_path / "cohort"
+    names: dict[str, list[str]] = {}
+    for voice in VOICES:
+        folder = audio / voice.replace(":", "-")
+        folder.mkdir(parents=True)
+        names[voice] = [
+            speak(folder, voice, text).relative_to(audio).as_posix() for text in SENTENCES[:3]
+        ]
+    lines = [f"1 {first} {other}" for first, *others in names.values() for other in others]
+    lines += [f"0 {one[0]} {other[1]}" for one in names.values() for other in names.values()
+              if one is not other]  # fmt: skip
+    trials = tmp_path / "trials.txt"
+    trials.write_text("\n".join(lines) + "\n")
+    for stranger in STRANGERS:
+        (cohort / stranger).mkdir(parents=True)
+        speak(cohort / stranger, f"espeak:{stranger}", SENTENCES[5])
+    env = bare(tmp_path)
+    probe = [*(audio / name for name in names[VOICES[0]][:2])]
+    plain = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
+
+    given = ("voiceprint", "calibrate", trials, "--audio", audio, "--data", "four voices")
+    few = tmp_path / "few"
+    (few / "one").mkdir(parents=True)
+    speak(few / "one", "espeak:f1", SENTENCES[0])
+    refused = holdfast(*given, "--cohort", few, env=env)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error[cohort-invalid]" in refused.stderr
+    assert "1 people are there, and 20 are needed" in refused.stderr
+    (cohort / "notes.txt").write_text("no recording")
+    refused = holdfast(*given, "--cohort", cohort, env=env)
+    assert "notes.txt" in refused.stderr
+
+    fitted = holdfast(*given, "--cohort", cohort, "--skip-unusable", "--json", env=env)
+    assert fitted.returncode == 0, fitted.stderr
+    scale = json.loads(fitted.stdout)
+    assert len(scale["cohort"]) == 16
+    assert scale["min_same_voice"] is not None  # what the model's own scale knows is kept
+    found = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
+    assert found["operating_point"]["normalised"] is True
+    assert found["decision"] == "accept"
+    assert found["threshold"] == pytest.approx(scale["accept_at"], abs=1e-4)
+    assert found["score"] != pytest.approx(plain["score"], abs=0.05)
+    rated = holdfast("voiceprint", "evaluate", trials, "--audio", audio, "--json", env=env)
+    outcome = json.loads(rated.stdout)
+    assert outcome["figures"]["eer"]["value"] < 0.2
+
+    # Enrolled speakers are found by the same scores.
+    for number, voice in enumerate(VOICES):
+        files = [audio / name for name in names[voice][1:]]
+        holdfast("voiceprint", "enroll", f"speaker-{number}", *files, env=env)
+    named = json.loads(holdfast("voiceprint", "identify", probe[0], "--json", env=env).stdout)
+    assert [each["speaker_id"] for each in named["candidates"]] == ["speaker-0"]
+    own = json.loads(
+        holdfast("voiceprint", "verify", "speaker-0", probe[0], "--json", env=env).stdout
+    )
+    assert own["score"] == pytest.approx(named["candidates"][0]["score"], abs=1e-3)
+
+    # Fitted without, scores are cosines again.
+    assert holdfast(*given, env=env).returncode == 0
+    again = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
+    assert again["score"] == plain["score"]
+
+
+def test_another_model_enrols_from_recordings_that_were_kept(tmp_path: Path) -> None:
+    env = bare(tmp_path) | {"HOLDFAST_DATA": str(tmp_path / "data")}
+    kept = [speak(tmp_path, VOICES[0], text) for text in SENTENCES[:2]]
+    lost = [speak(tmp_path, VOICES[1], text) for text in SENTENCES[:2]]
+    _enrol_with_another_model(tmp_path, env, {"kept": kept}, keep_audio=True)
+    _enrol_with_another_model(tmp_path, env, {"lost": lost}, keep_audio=False)
+
+    named = holdfast("voiceprint", "speakers", "--outdated", env=env)
+    assert named.stdout.split() == ["kept", "lost"]
+    probe = speak(tmp_path, VOICES[0], SENTENCES[3])
+    before = json.loads(holdfast("voiceprint", "verify", "kept", probe, "--json", env=env).stdout)
+    assert before["decision"] == "not_enrolled"
+    done = holdfast("voiceprint", "speakers", "--re-enroll", env=env)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "kept: 2 recording(s) enrolled again",
+        "lost: no recording is kept, and new ones are needed",
+    ]
+    assert holdfast("voiceprint", "verify", "kept", probe, env=env).stdout == "accept\n"
+    named = holdfast("voiceprint", "speakers", "--outdated", env=env)
+    assert named.stdout.split() == ["lost"]
+    assert holdfast("voiceprint", "speakers", "--re-enroll", env=env).stdout.count("kept:") == 0
+
+
+def _enrol_with_another_model(
+    place: Path, env: dict[str, str], voices: dict[str, list[Path]], *, keep_audio: bool
+) -> None:
+    """Enrol with the starter model under another name: a template knows its model by that."""
+    bring = provide_starter(Settings.from_env(env), env)
+
+    def provide(ref: RevisionRef, report: Reporter) -> Provided:
+        found = bring(ref, report)
+        if ref.repo.id.startswith("holdfast/voiceprint"):
+            folder = place / "another"
+            shutil.copytree(found.folder, folder, dirs_exist_ok=True)
+            (folder / FINGERPRINT_FILE).write_text("another-model-00")
+            return Provided(folder, found.revision)
+        return found
+
+    service = ServiceSettings(data=Path(env["HOLDFAST_DATA"]), voiceprint_keep_audio=keep_audio)
+    services = services_of(provide, service=service, env=env)
+    services.supervisor.start()
+    try:
+        assert services.supervisor.wait_ready(60)
+        for speaker, files in voices.items():
+            services.voiceprint.gallery.put(Profile(id=speaker))
+            done = carry_out(services.voiceprint.enrol(speaker, files))
+            assert done.accepted == len(files)
+    finally:
+        services.supervisor.close()
+        services.voices.close()
 
 
 @pytest.mark.parametrize(

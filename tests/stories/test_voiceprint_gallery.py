@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,7 +204,7 @@ def test_processes_that_enrol_at_once_lose_nothing(place: Place) -> None:
         assert worker.exitcode == 0
     gallery = place.open(KEY)
     assert len(gallery.utterances("shared")) == 60
-    assert len(gallery.profiles()) == 61
+    assert gallery.count() == 61
     assert len(list(gallery.audit())) == 60 + 60 + 3  # the line of who came first or changed it
     # What is searched is the mean of all of them, whoever came last.
     template = gallery.template("shared", MODEL)
@@ -272,16 +273,16 @@ def test_the_audit_log_is_only_added_to(place: Place, gallery: Gallery) -> None:
 def test_a_scale_is_kept_for_every_server_and_noticed_when_changed(
     place: Place, gallery: Gallery
 ) -> None:
-    assert gallery.scale() is None
-    gallery.keep_scale(b"first", by="officer")
-    gallery.keep_scale(b"second")
+    assert gallery.kept("scale") is None
+    gallery.keep("scale", b"first", by="officer")
+    gallery.keep("scale", b"second")
     other = place.open(KEY)
-    assert other.scale() == b"second"
+    assert other.kept("scale") == b"second"
     other.close()
     place.order("UPDATE facts SET value = (SELECT value FROM facts WHERE name = 'proof')"
                 " WHERE name = 'scale'")  # fmt: skip
     with pytest.raises(TemplateTampered, match="scale"):
-        gallery.scale()
+        gallery.kept("scale")
 
 
 def test_ones_own_data_goes_out_and_in_again(elsewhere: Place, gallery: Gallery) -> None:
@@ -301,6 +302,38 @@ def test_ones_own_data_goes_out_and_in_again(elsewhere: Place, gallery: Gallery)
         with pytest.raises(SpeakerInvalid, match="no exported speaker"):
             gallery.take_in(broken)
     there.close()
+
+
+def test_recordings_are_kept_sealed_when_asked_for_and_go_with_their_speaker(
+    place: Place, elsewhere: Place, gallery: Gallery
+) -> None:
+    sound = b"fLaC" + b"a voice that nobody else may hear" * 40
+    gallery.put(Profile(id="ada"))
+    gallery.put(Profile(id="ben"))
+    gallery.enrol("ada", [replace(voice(1), audio=sound), voice(2)])
+    gallery.enrol("ben", [replace(voice(3), audio=b"fLaC of ben")])
+    first, second = gallery.utterances("ada")
+    assert (first.audio, second.audio) == (b"", b"")
+    assert list(gallery.audio("ada")) == [(first.id, sound)]
+    gallery.search(MODEL, unit(voice(1).vector), 1, 0.0)
+    assert b"nobody else" not in place.stored()
+
+    there = elsewhere.open(read_key(new_key()))
+    there.take_in(json.loads(json.dumps(gallery.export("ada"))))
+    assert [audio for _, audio in there.audio("ada")] == [sound]
+    there.close()
+
+    place.order(
+        "UPDATE audio SET sealed = (SELECT b.sealed FROM audio b JOIN utterances u "
+        "ON u.id = b.utterance WHERE u.speaker = 'ben') WHERE utterance = ?",
+        values=(first.id,),
+    )
+    with pytest.raises(TemplateTampered):
+        list(gallery.audio("ada"))
+    gallery.erase("ada")
+    with pytest.raises(UnknownSpeaker):
+        list(gallery.audio("ada"))
+    assert place.order("SELECT count(*) FROM audio") == [(1,)]
 
 
 @pytest.mark.parametrize("speaker", ["", "../x", "a b", "-x", "x" * 129, "a/b", "a\n"])

@@ -86,7 +86,7 @@ def test_a_database_that_stands_still_keeps_nobody_waiting(
 
     def ask(number: int) -> float:
         begun = time.monotonic()
-        asked = gallery.profiles if number % 2 else lambda: gallery.note("verify", "ada")
+        asked = gallery.count if number % 2 else lambda: gallery.note("verify", "ada")
         with pytest.raises(GalleryUnusable, match=r"no answer within|timeout|in use"):
             asked()
         return time.monotonic() - begun

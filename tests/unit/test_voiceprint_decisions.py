@@ -96,27 +96,30 @@ def test_two_voices_are_less_alike_than_one() -> None:
     assert split_similarity(alone[:3].astype(np.float32)) is None
 
 
+UNJUDGED = SpoofVerdict("not_evaluated")
+
+
 @pytest.mark.parametrize(
     ("score", "wrong", "spoof", "outcome"),
     [
-        (0.7, [], None, "accept"),
-        (0.6, [], None, "accept"),
-        (0.5, [], None, "inconclusive"),
-        (0.39, [], None, "reject"),
-        (0.9, [Refusal("too-noisy", "")], None, "inconclusive"),
-        (0.1, [Refusal("too-noisy", "")], None, "inconclusive"),
-        (0.9, [], SpoofVerdict("spoof", -2.0, "d"), "reject"),
-        (0.9, [Refusal("too-noisy", "")], SpoofVerdict("spoof", -2.0, "d"), "reject"),
-        (0.9, [], SpoofVerdict("bona_fide", 2.0, "d"), "accept"),
-        (0.1, [], SpoofVerdict("bona_fide", 2.0, "d"), "reject"),
-        (0.9, [], SpoofVerdict("not_evaluated"), "accept"),
+        (0.7, [], UNJUDGED, "accept"),
+        (0.6, [], UNJUDGED, "accept"),
+        (0.5, [], UNJUDGED, "inconclusive"),
+        (0.39, [], UNJUDGED, "reject"),
+        (0.9, [Refusal("too-noisy", "")], UNJUDGED, "inconclusive"),
+        (0.1, [Refusal("too-noisy", "")], UNJUDGED, "inconclusive"),
+        (0.9, [], SpoofVerdict("spoof", -2.0, 0.0, "d"), "reject"),
+        (0.9, [Refusal("too-noisy", "")], SpoofVerdict("spoof", -2.0, 0.0, "d"), "reject"),
+        (0.9, [], SpoofVerdict("bona_fide", 2.0, 0.0, "d"), "accept"),
+        (0.1, [], SpoofVerdict("bona_fide", 2.0, 0.0, "d"), "reject"),
+        (0.9, [], SpoofVerdict("not_evaluated", model="d", reason="too short"), "inconclusive"),
     ],
 )
 def test_decisions(score: float, wrong: Any, spoof: Any, outcome: str) -> None:
     found = decide(score, SCALE, wrong, spoof)
     assert found.outcome == outcome
     assert found.llr == pytest.approx(10 * score - 5)
-    if outcome == "inconclusive" or (spoof and spoof.decision == "spoof"):
+    if outcome == "inconclusive" or spoof.decision == "spoof":
         assert found.reasons
 
 
@@ -124,7 +127,7 @@ def test_decisions(score: float, wrong: Any, spoof: Any, outcome: str) -> None:
 def test_a_higher_score_is_never_decided_worse(low: float, high: float) -> None:
     order = {"reject": 0, "inconclusive": 1, "accept": 2}
     low, high = sorted((low, high))
-    first, second = (decide(each, SCALE, [], None).outcome for each in (low, high))
+    first, second = (decide(each, SCALE, [], UNJUDGED).outcome for each in (low, high))
     assert order[first] <= order[second]
 
 
@@ -189,7 +192,11 @@ def test_intervals_hold_the_figure_and_grow_narrower_with_more_speakers() -> Non
             ]
         return found
 
-    few, many = (evaluate(trials(count), lambda _: None, samples=100) for count in (10, 60))
+    def figures_of(scored: list[tuple[Trial, float]], samples: int) -> Any:
+        listed, scores = zip(*scored, strict=True)
+        return evaluate(listed, np.array(scores), samples=samples).figures
+
+    few, many = (figures_of(trials(count), 100) for count in (10, 60))
     for figures in (few, many):
         figure = figures["eer"]
         assert figure.low is not None
@@ -199,4 +206,4 @@ def test_intervals_hold_the_figure_and_grow_narrower_with_more_speakers() -> Non
     widths = [(found["eer"].high or 0) - (found["eer"].low or 0) for found in (few, many)]
     assert widths[1] < widths[0]
     attacked = [*trials(6), (Trial("spoof", "s0/a", "x/y"), 0.9)]
-    assert 0 <= evaluate(attacked, lambda _: None, samples=0)["min_a_dcf"].value <= 1
+    assert 0 <= figures_of(attacked, 0)["min_a_dcf"].value <= 1

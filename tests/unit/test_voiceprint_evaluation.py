@@ -11,18 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.voiceprint import SpoofVerdict
 from holdfast.voiceprint.evaluation import (
     ASVSPOOF5_COSTS,
+    Affine,
     DetectionCosts,
     SpoofCosts,
+    Trial,
     act_dcf,
     cllr,
     detection_curve,
     eer,
+    evaluate,
+    evaluate_detector,
     fit_affine,
     min_a_dcf,
     min_cllr,
     min_dcf,
+    tandem_scores,
 )
 
 TARGETS = np.array([1.0, 3.0, 4.0, 5.0])
@@ -217,3 +223,102 @@ def test_tandem_cost_agrees_with_counting(targets: Any, nontargets: Any, spoofs:
     found = min_a_dcf(targets, nontargets, spoofs)[0]
     assert found == pytest.approx(least / min(0.9405, 0.095 + 0.5))
     assert found <= 1 + 1e-9
+
+
+def walked(targets: Any, nontargets: Any, spoofs: Any, costs: SpoofCosts) -> float:
+    """The least a-DCF as github.com/shimhz/a_DCF finds it: trial by trial, the lowest first."""
+    of = [(score, kind) for kind, found in enumerate((targets, nontargets, spoofs))
+          for score in found]  # fmt: skip
+    missed, accepted, attacks = 0, len(nontargets), len(spoofs)
+    accept_all = costs.c_nontarget * costs.p_nontarget + costs.c_spoof * costs.p_spoof
+    least = accept_all
+    for _, kind in sorted(of):
+        missed, accepted, attacks = (
+            missed + (kind == 0), accepted - (kind == 1), attacks - (kind == 2)
+        )  # fmt: skip
+        least = min(
+            least,
+            costs.c_miss * costs.p_target * missed / len(targets)
+            + costs.c_nontarget * costs.p_nontarget * accepted / len(nontargets)
+            + costs.c_spoof * costs.p_spoof * attacks / len(spoofs),
+        )
+    return least / min(accept_all, costs.c_miss * costs.p_target)
+
+
+@pytest.mark.parametrize("costs", [ASVSPOOF5_COSTS, SpoofCosts(0.9, 0.05, 0.05, 1, 10, 20)])
+def test_tandem_cost_agrees_with_its_authors_program(costs: SpoofCosts) -> None:
+    random = np.random.default_rng(11)
+    for _ in range(20):
+        kinds = (random.normal(1.5, 1, 40), random.normal(0, 1, 90), random.normal(0.8, 1, 60))
+        assert min_a_dcf(*kinds, costs)[0] == pytest.approx(walked(*kinds, costs))
+    assert (ASVSPOOF5_COSTS.p_target, ASVSPOOF5_COSTS.p_nontarget) == pytest.approx(
+        (0.9405, 0.0095)
+    )
+
+
+def rated(targets: Any, nontargets: Any, spoofs: Any = (), **options: Any) -> Any:
+    kinds = (("target", targets), ("nontarget", nontargets), ("spoof", spoofs))
+    trials = [
+        Trial(label, f"s{number % 5}/a", f"s{number % 3}/b", "A1" if label == "spoof" else "")
+        for label, found in kinds
+        for number in range(len(found))
+    ]
+    return evaluate(trials, np.concatenate([found for _, found in kinds]), **options)
+
+
+@given(SCORES, SCORES, SCORES)
+@settings(deadline=None)
+def test_ratings_are_the_measures_worked_out_one_by_one(
+    targets: Any, nontargets: Any, spoofs: Any
+) -> None:
+    found = rated(targets, nontargets, spoofs, calibration=Affine(0.5, -1.0), samples=0)
+    curve = detection_curve(targets, nontargets)
+    ratios = [0.5 * scores - 1.0 for scores in (targets, nontargets)]
+    expected = {
+        "eer": eer(curve)[0],
+        "min_cllr": min_cllr(targets, nontargets),
+        "cllr": cllr(*ratios),
+        "spf_eer": eer(detection_curve(targets, spoofs))[0],
+        "min_a_dcf": min_a_dcf(targets, nontargets, spoofs)[0],
+    }
+    for prior in (0.01, 0.05):
+        costs = DetectionCosts(prior)
+        expected[f"min_dcf_{prior:g}"] = min_dcf(curve, costs)[0]
+        expected[f"act_dcf_{prior:g}"] = act_dcf(detection_curve(*ratios), costs)
+    values = {name: figure.value for name, figure in found.figures.items()}
+    assert values == pytest.approx(expected)
+    assert found.attacks["A1"].value == pytest.approx(expected["spf_eer"])
+
+
+def test_draws_weigh_whole_speakers() -> None:
+    # One draw of speakers, repeated by hand: a trial stands as often as both of its speakers do.
+    random = np.random.default_rng(3)
+    targets, nontargets = random.normal(1, 1, 40), random.normal(0, 1, 70)
+    found = rated(targets, nontargets, samples=1, seed=9)
+    times = np.bincount(np.random.default_rng(9).integers(0, 5, 5), minlength=5)
+    first = [times[number % 5] * times[number % 3] for number in range(40)]
+    second = [times[number % 5] * times[number % 3] for number in range(70)]
+    drawn = detection_curve(targets.repeat(first), nontargets.repeat(second))
+    assert found.figures["eer"].low == pytest.approx(eer(drawn)[0])
+    assert found.speakers == 5
+
+
+def test_a_detector_is_rated_with_the_costs_of_asvspoof() -> None:
+    genuine, spoofed = np.array([2.0, 3, 4, 5]), np.array([0.0, 1, 2.5, -1])
+    trials = [Trial("bonafide", f"s{at}", f"g{at}") for at in range(4)]
+    trials += [Trial("spoof", f"s{at}", f"f{at}", f"A{at % 2}") for at in range(4)]
+    found = evaluate_detector(trials, np.concatenate([genuine, spoofed]), samples=10)
+    # At 3 one of four bona fide recordings is refused, .95 / 4, normalised by .05 * 10; at 2 one of
+    # four attacks is accepted, .5 / 4, which costs less.
+    assert found.figures["min_dcf"].value == pytest.approx(0.25)
+    assert found.figures["eer"].value == 0.25
+    assert found.figures["cllr"].value == pytest.approx(cllr(genuine, spoofed))
+    assert (found.attacks["A0"].value, found.attacks["A1"].value) == (0.25, 0)
+    assert found.speakers == 4
+
+
+def test_what_a_detector_takes_for_an_attack_is_rejected_at_any_score() -> None:
+    trials = [Trial("target", "a", "x"), Trial("spoof", "a", "y"), Trial("nontarget", "a", "z")]
+    said = {"y": SpoofVerdict("spoof", -3.0), "z": SpoofVerdict("not_evaluated")}
+    found = tandem_scores(trials, np.array([0.4, 0.9, 0.1]), said)
+    assert found.tolist() == [0.4, -0.9, 0.1]

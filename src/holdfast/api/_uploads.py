@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
@@ -19,6 +20,7 @@ __all__ = [
     "UploadStalled",
     "UploadTooLarge",
     "blocks_of",
+    "received_object",
     "received_upload",
 ]
 
@@ -56,9 +58,10 @@ class UploadInvalid(HoldfastError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Received files, seekable, at least one, and the form's other fields."""
+    """Received files, seekable, at least one, their types, and the form's other fields."""
 
     files: list[BinaryIO]
+    types: list[str]
     fields: dict[str, str]
 
     @property
@@ -104,6 +107,26 @@ async def received_upload(
         await form.close()
 
 
+async def received_object(request: Request, limit_bytes: int) -> tuple[bytes, dict[str, Any]]:
+    """Receive a JSON object; return it as it came, and as it reads.
+
+    Raises:
+        UploadTooLarge: there are more bytes than may be sent.
+        UploadStalled: it did not come to its end.
+        UploadInvalid: it is no JSON object.
+    """
+    received = bytearray()
+    async for block in _counted(request, limit_bytes):
+        received += block
+    try:
+        content = json.loads(received)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UploadInvalid("the request cannot be read", why="it is no JSON object")
+    return bytes(received), content
+
+
 async def _counted(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:
     received = 0
     async for block in blocks_of(request):
@@ -134,15 +157,16 @@ async def blocks_of(request: Request) -> AsyncGenerator[bytes, None]:
 
 
 def _upload_of(form: FormData) -> Upload:
-    files = [each.file for each in form.getlist("file") if isinstance(each, UploadFile)]
-    if not files:
+    parts = [each for each in form.getlist("file") if isinstance(each, UploadFile)]
+    if not parts:
         raise UploadInvalid(
             "the form has no file",
             why="a part named 'file' with a filename is wanted",
             param="file",
         )
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    return Upload(files, fields)
+    files, types = [each.file for each in parts], [each.content_type or "" for each in parts]
+    return Upload(files, types, fields)
 
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:

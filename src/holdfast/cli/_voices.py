@@ -13,18 +13,19 @@ from holdfast.cli.service import await_ready, extra, say_failures_once, services
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
+    from holdfast.media import RawAudio, Recording
     from holdfast.wiring import Services
 
-__all__ = ["kept", "loaded", "model_of", "recording"]
+__all__ = ["add_audio_options", "kept", "loaded", "model_of", "recording"]
 
 
 @contextmanager
 def loaded(args: argparse.Namespace, context: Context) -> Iterator[Services]:
     """Yield the services with their models loaded."""
     with extra("starter"):
-        from holdfast.wiring import VAD_MODEL, VOICE_MODEL
+        from holdfast.wiring import SPOOF_MODEL, VAD_MODEL, VOICE_MODEL
 
-        wanted = (VAD_MODEL, VOICE_MODEL)
+        wanted = (VAD_MODEL, VOICE_MODEL, SPOOF_MODEL)
         services = services_for(context, context.service(profile=args.profile), only=wanted)
     say_failures_once()
     services.supervisor.start()
@@ -53,14 +54,39 @@ def model_of(voice: Any) -> str:
     return model
 
 
-def recording(path: Path) -> Path:
-    """Return a recording's path.
+def add_audio_options(parser: Any) -> None:
+    """Add how recordings are read to a command's parser."""
+    parser.add_argument("--channel", type=_channel, metavar="N",
+                        help="hear only this channel, counted from 0 (all, averaged)")  # fmt: skip
+    parser.add_argument("--pcm", type=_pcm, metavar="FORM",
+                        help="bare samples, no header: s16le:16000:1, f32le:48000:2")  # fmt: skip
+
+
+def _channel(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError("a channel is a whole number, counted from 0")
+    return int(text)
+
+
+def _pcm(text: str) -> RawAudio:
+    from holdfast.media import raw_of_text
+
+    try:
+        return raw_of_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def recording(path: Path, args: argparse.Namespace) -> Recording:
+    """Return a recording, read as the command line says.
 
     Raises:
         ConfigInvalid: there is no such file.
     """
+    from holdfast.media import Recording
+
     if not path.is_file():
         raise ConfigInvalid(
             f"there is no recording {path}", why="it is no file", hint="give a recording's path"
         )
-    return path
+    return Recording(path, args.pcm, args.channel)

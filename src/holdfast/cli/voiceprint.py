@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
 from holdfast.cli._trials import add_trial_commands
-from holdfast.cli._voices import kept, loaded, model_of, recording
+from holdfast.cli._voices import add_audio_options, kept, loaded, model_of, recording
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
-    from holdfast.voiceprint import Refusal, Verification
+    from holdfast.voiceprint import Refusal, SpoofVerdict, Verification
     from holdfast.wiring import Services
 
 __all__ = ["add_commands"]
@@ -51,6 +51,13 @@ def add_commands(commands: Any) -> None:
     identify.add_argument("--top", type=int, default=5, help="how many at most (5)")
     identify.set_defaults(run=_identify)
 
+    spoof = actions.add_parser("spoof", help="is this a person's own speech?")
+    spoof.add_argument("file", metavar="FILE", type=Path)
+    spoof.set_defaults(run=_spoof)
+
+    for listening in (enroll, verify, compare, identify, spoof):
+        add_audio_options(listening)
+
     speakers = actions.add_parser("speakers", help="list, erase, export or import speakers")
     what = speakers.add_mutually_exclusive_group()
     what.add_argument("--erase", metavar="ID", help="destroy all that is kept of a speaker")
@@ -60,6 +67,8 @@ def add_commands(commands: Any) -> None:
     what.add_argument("--audit", action="store_true", help="print the audit log, checked")
     what.add_argument("--outdated", action="store_true",
                       help="who must be enrolled again with this model")  # fmt: skip
+    what.add_argument("--re-enroll", action="store_true",
+                      help="do so with the recordings that were kept")  # fmt: skip
     speakers.set_defaults(run=_speakers)
 
     add_trial_commands(actions)
@@ -69,14 +78,13 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
     from holdfast.voiceprint.gallery import Profile
 
-    sources = [recording(file) for file in args.files]
+    sources = [recording(file, args) for file in args.files]
     with loaded(args, context) as services:
         app = services.voiceprint
         profile = Profile(
             id=args.speaker, display_name=args.name, tags=tuple(args.tag), consent=args.consent
         )
-        known = [each.id for each in app.gallery.profiles()]
-        if args.speaker not in known or args.name or args.tag or args.consent:
+        if not app.gallery.has(args.speaker) or args.name or args.tag or args.consent:
             app.gallery.put(profile, _who())
         done = carry_out(app.enrol(args.speaker, sources, _who()))
     if context.json:
@@ -93,7 +101,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
 def _verify(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    source = recording(args.file)
+    source = recording(args.file, args)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.verify(args.speaker, source, _who()))
     return _tell_decision(context, found)
@@ -102,7 +110,7 @@ def _verify(args: argparse.Namespace, context: Context) -> int:
 def _compare(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    first, second = (recording(file) for file in args.files)
+    first, second = (recording(file, args) for file in args.files)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.compare(first, second))
     return _tell_decision(context, found)
@@ -119,7 +127,7 @@ def _tell_decision(context: Context, found: Verification) -> int:
             context.say(f"score {decision.score:.3f}, accepted from {scale.accept_at:.3f}{llr}")
         _tell_reasons(context, decision.reasons)
         context.say(_operating_text(found))
-        context.say("spoofing: not evaluated (no detector is mounted)")
+        _tell_spoof(context, found.spoof)
     return 0 if decision.outcome == "accept" else _REFUSED
 
 
@@ -143,7 +151,7 @@ def _operating_text(found: Verification) -> str:
 def _identify(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint import carry_out
 
-    source = recording(args.file)
+    source = recording(args.file, args)
     with loaded(args, context) as services:
         found = carry_out(services.voiceprint.identify(source, max(args.top, 1), _who()))
     if context.json:
@@ -157,13 +165,33 @@ def _identify(args: argparse.Namespace, context: Context) -> int:
     return 0 if found.candidates else _REFUSED
 
 
+def _spoof(args: argparse.Namespace, context: Context) -> int:
+    from holdfast.voiceprint import carry_out
+
+    source = recording(args.file, args)
+    with loaded(args, context) as services:
+        found = carry_out(services.voiceprint.detect(source))
+    if context.json:
+        context.result_json(found.to_dict())
+    else:
+        context.result(found.decision)
+        _tell_spoof(context, found)
+    return 0 if found.decision == "bona_fide" else _REFUSED
+
+
+def _tell_spoof(context: Context, found: SpoofVerdict) -> None:
+    if found.score is None:
+        context.say(f"spoofing: not evaluated ({found.reason})")
+    else:
+        context.say(
+            f"spoofing: {found.decision.replace('_', ' ')}, log-odds {found.score:+.2f} for a "
+            f"person's own speech; an attack below {found.threshold:+.2f}"
+        )
+
+
 def _speakers(args: argparse.Namespace, context: Context) -> int:
-    if args.outdated:
-        with loaded(args, context) as services:
-            model = services.supervisor.ask(services.voiceprint.model, model_of)
-            for speaker in services.voiceprint.gallery.outdated(model):
-                context.result(speaker)
-        return 0
+    if args.outdated or args.re_enroll:
+        return _outdated(args, context)
     with kept(args, context) as services:
         gallery = services.voiceprint.gallery
         if args.erase is not None:
@@ -181,6 +209,26 @@ def _speakers(args: argparse.Namespace, context: Context) -> int:
         else:
             _list(context, services)
     return 0
+
+
+def _outdated(args: argparse.Namespace, context: Context) -> int:
+    """Name those that only other models know; enrol them again where that can be done."""
+    from holdfast.voiceprint import carry_out
+
+    left = 0
+    with loaded(args, context) as services:
+        app = services.voiceprint
+        model = services.supervisor.ask(app.model, model_of)
+        for speaker in app.gallery.outdated(model):
+            done = carry_out(app.re_enrol(speaker, _who())) if args.re_enroll else 0
+            left += not done
+            if not args.re_enroll:
+                context.result(speaker)
+            elif done:
+                context.result(f"{speaker}: {done} recording(s) enrolled again")
+            else:
+                context.result(f"{speaker}: no recording is kept, and new ones are needed")
+    return _REFUSED if args.re_enroll and left else 0
 
 
 def _list(context: Context, services: Services) -> None:

@@ -14,10 +14,12 @@ from urllib.parse import quote
 
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
 
-__all__ = ["Audio", "Call", "Calls", "Reply", "named_file", "pause_s"]
+__all__ = ["Audio", "Call", "Calls", "Part", "Reply", "named_file", "pause_s"]
 
 T = TypeVar("T")
 Audio = Path | bytes | BinaryIO
+# Of a form: a file's name, its content, and its type where that matters.
+Part = tuple[str, bytes] | tuple[str, bytes, str]
 _FIRST_PAUSE_S = 0.5
 _MOST_PAUSE_S = 10.0
 
@@ -44,7 +46,7 @@ class Call(Generic[T]):
     method: str
     path: str
     read: Callable[[Reply], T]
-    files: Sequence[tuple[str, tuple[str, bytes]]] = ()
+    files: Sequence[tuple[str, Part]] = ()
     form: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     fine: frozenset[int] = frozenset({200, 202})

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from holdfast.client._calls import Audio, Call, named_file
+from holdfast.client._calls import Audio, Call, Part, named_file
 
 __all__ = [
     "Candidate",
     "Enrollment",
     "Identification",
+    "Pcm",
     "Reason",
     "Speaker",
+    "SpeakerDetails",
     "SpoofVerdict",
     "Verification",
+    "VoiceAudio",
     "VoiceCalls",
 ]
 
@@ -52,6 +55,24 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerDetails:
+    """A speaker and what is enrolled.
+
+    Attributes:
+        speaker: what is known besides the voice.
+        utterances: of each ``id``, ``model``, ``speech_s``, ``created``, ``quality``; no vector.
+    """
+
+    speaker: Speaker
+    utterances: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, content: Any) -> SpeakerDetails:
+        """Read an answer."""
+        return cls(Speaker.of(content), content["utterances"])
+
+
+@dataclass(frozen=True, slots=True)
 class Enrollment:
     """What became of recordings.
 
@@ -81,11 +102,31 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class SpoofVerdict:
-    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``."""
+    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``.
+
+    Attributes:
+        score: log-odds (natural) that it is; None where it was not evaluated.
+        model: fingerprint of the detector; None where none is mounted.
+        threshold: scores below it are taken for attacks.
+        reason: why it was not evaluated.
+    """
 
     decision: str
     score: float | None
     model: str | None
+    threshold: float | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, content: Any) -> SpoofVerdict:
+        """Read an answer."""
+        return cls(
+            decision=str(content["decision"]),
+            score=content["score"],
+            model=content["model"],
+            threshold=content.get("threshold"),
+            reason=content.get("reason"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +163,7 @@ class Verification:
             operating_point=content["operating_point"],
             quality=content["quality"],
             reasons=_reasons(content["reasons"]),
-            spoof=SpoofVerdict(**content["spoof"]),
+            spoof=SpoofVerdict.of(content["spoof"]),
             raw=content,
         )
 
@@ -156,6 +197,19 @@ def _reasons(content: Any) -> list[Reason]:
     return [Reason(str(each["code"]), str(each["message"])) for each in content]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pcm:
+    """Samples without a header: ``s16le`` or ``f32le``, several channels taking turns."""
+
+    audio: Audio
+    rate_hz: int
+    channels: int = 1
+    encoding: str = "s16le"
+
+
+VoiceAudio = Audio | Pcm
+
+
 class VoiceCalls:
     """The calls, one method each."""
 
@@ -167,11 +221,33 @@ class VoiceCalls:
         )
 
     @staticmethod
-    def speakers() -> Call[list[Speaker]]:
+    def speaker(speaker: str) -> Call[SpeakerDetails]:
+        """GET /v1/voiceprint/speakers/{id}."""
+        return Call("GET", _speaker(speaker), lambda reply: SpeakerDetails.of(reply.content))
+
+    @staticmethod
+    def export_speaker(speaker: str) -> Call[dict[str, Any]]:
+        """GET /v1/voiceprint/speakers/{id}/export."""
+        return Call("GET", f"{_speaker(speaker)}/export", lambda reply: dict(reply.content))
+
+    @staticmethod
+    def import_speaker(exported: Mapping[str, Any]) -> Call[Speaker]:
+        """POST /v1/voiceprint/speakers."""
+        return Call(
+            "POST",
+            f"{_ROOT}/speakers",
+            lambda reply: Speaker.of(reply.content),
+            json=dict(exported),
+            fine=frozenset({201}),
+            safe=False,
+        )
+
+    @staticmethod
+    def speakers(after: str, limit: int) -> Call[list[Speaker]]:
         """GET /v1/voiceprint/speakers."""
         return Call(
             "GET",
-            f"{_ROOT}/speakers",
+            f"{_ROOT}/speakers?after={quote(after, safe='')}&limit={limit}",
             lambda reply: [Speaker.of(each) for each in reply.content["speakers"]],
         )
 
@@ -182,68 +258,86 @@ class VoiceCalls:
         return Call("DELETE", _speaker(speaker), lambda _: None, fine=fine, safe=False)
 
     @staticmethod
-    def enroll(speaker: str, recordings: Sequence[Audio]) -> Call[Enrollment]:
+    def enroll(
+        speaker: str, recordings: Sequence[VoiceAudio], channel: int | None
+    ) -> Call[Enrollment]:
         """POST /v1/voiceprint/speakers/{id}/enrollments."""
         return Call(
             "POST",
             f"{_speaker(speaker)}/enrollments",
             lambda reply: Enrollment.of(reply.content),
-            files=[("file", named_file(each)) for each in recordings],
+            files=[("file", _part(each)) for each in recordings],
+            form=_heard(channel),
             safe=False,  # twice the same recording counts twice
         )
 
     @staticmethod
-    def verify(recording: Audio, speaker: str) -> Call[Verification]:
+    def verify(recording: VoiceAudio, speaker: str, channel: int | None) -> Call[Verification]:
         """POST /v1/voiceprint/verify, with a speaker."""
         return Call(
             "POST",
             f"{_ROOT}/verify",
             lambda reply: Verification.of(reply.content),
-            files=[("file", named_file(recording))],
-            form={"speaker_id": speaker},
+            files=[("file", _part(recording))],
+            form={"speaker_id": speaker, **_heard(channel)},
         )
 
     @staticmethod
-    def compare(first: Audio, second: Audio) -> Call[Verification]:
+    def compare(first: VoiceAudio, second: VoiceAudio, channel: int | None) -> Call[Verification]:
         """POST /v1/voiceprint/verify, with two recordings."""
         return Call(
             "POST",
             f"{_ROOT}/verify",
             lambda reply: Verification.of(reply.content),
-            files=[("file", named_file(each)) for each in (first, second)],
+            files=[("file", _part(each)) for each in (first, second)],
+            form=_heard(channel),
         )
 
     @staticmethod
-    def identify(recording: Audio, top_k: int) -> Call[Identification]:
+    def identify(recording: VoiceAudio, top_k: int, channel: int | None) -> Call[Identification]:
         """POST /v1/voiceprint/identify."""
         return Call(
             "POST",
             f"{_ROOT}/identify",
             lambda reply: Identification.of(reply.content),
-            files=[("file", named_file(recording))],
-            form={"top_k": str(top_k)},
+            files=[("file", _part(recording))],
+            form={"top_k": str(top_k), **_heard(channel)},
         )
 
     @staticmethod
-    def detect_spoof(recording: Audio) -> Call[SpoofVerdict]:
+    def detect_spoof(recording: VoiceAudio, channel: int | None) -> Call[SpoofVerdict]:
         """POST /v1/voiceprint/spoof."""
         return Call(
             "POST",
             f"{_ROOT}/spoof",
-            lambda reply: SpoofVerdict(**reply.content),
-            files=[("file", named_file(recording))],
+            lambda reply: SpoofVerdict.of(reply.content),
+            files=[("file", _part(recording))],
+            form=_heard(channel),
         )
 
     @staticmethod
-    def embed_voice(recording: Audio) -> Call[list[float] | None]:
+    def embed_voice(recording: VoiceAudio, channel: int | None) -> Call[list[float] | None]:
         """POST /v1/voiceprint/embeddings."""
         return Call(
             "POST",
             f"{_ROOT}/embeddings",
             lambda reply: reply.content["embedding"],
-            files=[("file", named_file(recording))],
+            files=[("file", _part(recording))],
+            form=_heard(channel),
         )
 
 
 def _speaker(speaker: str) -> str:
     return f"{_ROOT}/speakers/{quote(speaker, safe='')}"
+
+
+def _heard(channel: int | None) -> dict[str, str]:
+    return {} if channel is None else {"channel": str(channel)}
+
+
+def _part(recording: VoiceAudio) -> Part:
+    if not isinstance(recording, Pcm):
+        return named_file(recording)
+    name, content = named_file(recording.audio)
+    form = f"rate={recording.rate_hz};channels={recording.channels};encoding={recording.encoding}"
+    return name, content, f"audio/pcm;{form}"

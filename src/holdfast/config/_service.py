@@ -60,6 +60,13 @@ def _decibels(text: str) -> float:
     return value
 
 
+def _log_odds(text: str) -> float:
+    value = float(text)
+    if not -1000 <= value <= 1000:
+        raise ValueError("must be between -1000 and 1000")
+    return value
+
+
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
@@ -217,6 +224,28 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "Least distance of speech from the background.",
             "dB",
         ),
+        "voiceprint_keep_audio": Reading(
+            flag,
+            ("HOLDFAST_VOICEPRINT_KEEP_AUDIO",),
+            "Keep the speech that was enrolled, sealed like the rest, so that another model can "
+            "enrol it.",
+        ),
+        "voiceprint_spoof_model": Reading(
+            _name,
+            ("HOLDFAST_VOICEPRINT_SPOOF_MODEL",),
+            "Detector of synthetic speech, a repository or `repository@revision`, or `none`; else "
+            "as the profile says. It needs the next one, too.",
+        ),
+        "voiceprint_spoof_bona_fide": Reading(
+            _name,
+            ("HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE",),
+            "Which of the detector's outputs is a person's own speech: its label, or its number.",
+        ),
+        "voiceprint_spoof_threshold": Reading(
+            _log_odds,
+            ("HOLDFAST_VOICEPRINT_SPOOF_THRESHOLD",),
+            "Log-odds (natural) below which speech is taken for an attack.",
+        ),
     },
     "language": {
         "language_url": Reading(
@@ -259,6 +288,10 @@ class ServiceSettings(NamedTuple):
     voiceprint_utterance_s: float = 3.0
     voiceprint_min_speech_s: float = 2.0
     voiceprint_min_snr_db: float = 2.0
+    voiceprint_keep_audio: bool = False
+    voiceprint_spoof_model: str | None = None
+    voiceprint_spoof_bona_fide: str | None = None
+    voiceprint_spoof_threshold: float = 0.0
     language_url: str = ""
     language_key: Secret | None = None
     models: Mapping[str, ModelSettings] = MappingProxyType({})

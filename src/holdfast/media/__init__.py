@@ -7,19 +7,26 @@ imported.
 from holdfast.media._decode import (
     RATE_HZ,
     AudioInfo,
-    AudioSource,
-    RawAudio,
     Waveform,
     audio_blocks,
     probe_audio,
     read_audio,
 )
+from holdfast.media._encode import flac_bytes
 from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
     AudioTruncated,
+    ChannelMissing,
     MediaError,
     NotAudio,
+)
+from holdfast.media._source import (
+    AudioSource,
+    RawAudio,
+    Recording,
+    raw_of_media_type,
+    raw_of_text,
 )
 
 __all__ = [
@@ -29,11 +36,16 @@ __all__ = [
     "AudioInfo",
     "AudioSource",
     "AudioTruncated",
+    "ChannelMissing",
     "MediaError",
     "NotAudio",
     "RawAudio",
+    "Recording",
     "Waveform",
     "audio_blocks",
+    "flac_bytes",
     "probe_audio",
+    "raw_of_media_type",
+    "raw_of_text",
     "read_audio",
 ]

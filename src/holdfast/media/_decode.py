@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from holdfast.errors import MissingExtra
-from holdfast.media._errors import AudioDamaged, AudioEmpty, AudioTruncated, NotAudio
+from holdfast.media._errors import (
+    AudioDamaged,
+    AudioEmpty,
+    AudioTruncated,
+    ChannelMissing,
+    NotAudio,
+)
+from holdfast.media._source import AudioSource, RawAudio, Recording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +33,6 @@ else:
 __all__ = [
     "RATE_HZ",
     "AudioInfo",
-    "AudioSource",
-    "RawAudio",
     "Waveform",
     "audio_blocks",
     "probe_audio",
@@ -36,7 +41,7 @@ __all__ = [
 
 RATE_HZ = 16_000
 BLOCK_SAMPLES = 10 * RATE_HZ
-AudioSource: TypeAlias = "Path | BinaryIO"
+File: TypeAlias = "Path | BinaryIO"
 
 # Containers only. Playlists and scripts (m3u8, concat, ffmetadata ...) name other files and
 # addresses, which a recording from a stranger must never make us open.
@@ -62,22 +67,14 @@ class AudioInfo:
     duration_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RawAudio:
-    """The form of samples without a header: ``encoding`` is FFmpeg's name, such as ``s16le``."""
-
-    rate_hz: int
-    channels: int = 1
-    encoding: str = "s16le"
-
-
 def probe_audio(source: AudioSource, *, raw: RawAudio | None = None) -> AudioInfo:
     """Read what ``source`` says about itself, without decoding it.
 
     Raises:
         AudioEmpty, NotAudio: there is nothing to decode.
     """
-    with _opened(source, raw) as (container, stream):
+    given = _given(source, raw)
+    with _opened(given.file, given.raw) as (container, stream):
         return _info(container, stream)
 
 
@@ -90,11 +87,12 @@ def audio_blocks(
 ) -> Iterator[Waveform]:
     """Decode ``source`` block by block.
 
-    Channels are averaged. A file object must be seekable and stays open.
+    Channels are averaged, unless the source chooses one. A file object must be seekable and stays
+    open.
 
     Args:
         source: a file, in any of the usual containers.
-        raw: the form of headerless samples; without it the header decides.
+        raw: the form of headerless samples, as in `Recording`.
         block_samples: samples per block; only the last may be shorter.
         whole: whether a recording that ends early is an error, after its last block.
 
@@ -104,18 +102,20 @@ def audio_blocks(
     Raises:
         AudioEmpty: no bytes or no samples.
         NotAudio: not a recording that can be read here.
+        ChannelMissing: it has not the channel that is chosen.
         AudioTruncated: it ends before the length in its header (``whole`` only).
         AudioDamaged: more than a tenth of its packets cannot be decoded.
     """
     import numpy as np
 
-    name = _name_of(source)
-    with _opened(source, raw) as (container, stream):
+    given = _given(source, raw)
+    name = _name_of(given.file)
+    with _opened(given.file, given.raw) as (container, stream):
         info = _info(container, stream)
         resampler = _Resampler()
         waiting: list[Waveform] = []
         held = total = 0
-        for part in resampler.resampled(_mono_parts(container, stream, name)):
+        for part in resampler.resampled(_mono_parts(container, stream, name, given.channel)):
             waiting.append(part)
             held += len(part)
             total += len(part)
@@ -133,7 +133,7 @@ def audio_blocks(
                 hint="record it again",
             )
         if whole:
-            _check_length(name, info, total / RATE_HZ, _wav_bytes(source))
+            _check_length(name, info, total / RATE_HZ, _wav_bytes(given.file))
 
 
 def read_audio(source: AudioSource, *, raw: RawAudio | None = None, whole: bool = True) -> Waveform:
@@ -145,6 +145,10 @@ def read_audio(source: AudioSource, *, raw: RawAudio | None = None, whole: bool 
     import numpy as np
 
     return np.concatenate(list(audio_blocks(source, raw=raw, whole=whole)))
+
+
+def _given(source: AudioSource, raw: RawAudio | None) -> Recording:
+    return source if isinstance(source, Recording) else Recording(source, raw)
 
 
 class _Resampler:
@@ -177,9 +181,7 @@ class _Resampler:
 
 
 @contextmanager
-def _opened(
-    source: AudioSource, raw: RawAudio | None
-) -> Iterator[tuple[InputContainer, AudioStream]]:
+def _opened(source: File, raw: RawAudio | None) -> Iterator[tuple[InputContainer, AudioStream]]:
     """Open the container and its first stream of sound; FFmpeg's errors become ours."""
     try:
         import av
@@ -219,7 +221,7 @@ def _opened(
 
 
 def _mono_parts(
-    container: InputContainer, stream: AudioStream, name: str
+    container: InputContainer, stream: AudioStream, name: str, channel: int | None
 ) -> Iterator[tuple[Waveform, int]]:
     """Yield the stream's frames as mono float32 with their rate in Hz."""
     import av
@@ -235,7 +237,7 @@ def _mono_parts(
                 continue
             for frame in frames:
                 if frame.samples:
-                    yield _mono(frame), frame.sample_rate
+                    yield _mono(frame, name, channel), frame.sample_rate
     except av.error.FFmpegError as error:
         raise AudioDamaged(
             f"{name} cannot be read to its end",
@@ -250,11 +252,19 @@ def _mono_parts(
         )
 
 
-def _mono(frame: AudioFrame) -> Waveform:
+def _mono(frame: AudioFrame, name: str, channel: int | None) -> Waveform:
     import numpy as np
 
-    samples = frame.to_ndarray()
     channels = frame.layout.nb_channels
+    if channel is not None and not 0 <= channel < channels:
+        raise ChannelMissing(
+            f"{name} has no channel {channel}",
+            why=f"it has {channels}, counted from 0",
+            hint=f"choose one of 0 to {channels - 1}, or none, to hear all of them",
+            channel=channel,
+            channels=channels,
+        )
+    samples = frame.to_ndarray()
     kind = samples.dtype.str[1:]
     if not frame.format.is_planar:
         samples = samples.reshape(-1, channels).T
@@ -263,7 +273,8 @@ def _mono(frame: AudioFrame) -> Waveform:
         scaled -= 128.0
     if kind in _INTEGER_SCALES:
         scaled /= np.float32(_INTEGER_SCALES[kind])
-    mono: Waveform = scaled[0] if channels == 1 else scaled.mean(axis=0, dtype=np.float32)
+    chosen = 0 if channels == 1 else channel
+    mono: Waveform = scaled.mean(axis=0, dtype=np.float32) if chosen is None else scaled[chosen]
     return np.ascontiguousarray(np.nan_to_num(mono, posinf=1.0, neginf=-1.0), dtype=np.float32)
 
 
@@ -304,7 +315,7 @@ def _check_length(
         )
 
 
-def _wav_bytes(source: AudioSource) -> tuple[int, int] | None:
+def _wav_bytes(source: File) -> tuple[int, int] | None:
     """Return the bytes of samples that a WAV file promises and has; None if it is none."""
     with _as_stream(source) as stream:
         stream.seek(0)
@@ -323,7 +334,7 @@ def _wav_bytes(source: AudioSource) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _as_stream(source: AudioSource) -> Iterator[BinaryIO]:
+def _as_stream(source: File) -> Iterator[BinaryIO]:
     if isinstance(source, Path):
         with source.open("rb") as stream:
             yield stream
@@ -331,7 +342,7 @@ def _as_stream(source: AudioSource) -> Iterator[BinaryIO]:
         yield source
 
 
-def _is_empty(source: AudioSource) -> bool:
+def _is_empty(source: File) -> bool:
     if isinstance(source, Path):
         return source.stat().st_size == 0
     start = source.tell()
@@ -340,5 +351,5 @@ def _is_empty(source: AudioSource) -> bool:
     return empty
 
 
-def _name_of(source: AudioSource) -> str:
+def _name_of(source: File) -> str:
     return source.name if isinstance(source, Path) else "the recording"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from holdfast.errors import HoldfastError
 
-__all__ = ["AudioDamaged", "AudioEmpty", "AudioTruncated", "MediaError", "NotAudio"]
+__all__ = [
+    "AudioDamaged",
+    "AudioEmpty",
+    "AudioTruncated",
+    "ChannelMissing",
+    "MediaError",
+    "NotAudio",
+]
 
 
 class MediaError(HoldfastError):
@@ -38,3 +45,9 @@ class AudioDamaged(MediaError):
     """Too much of it cannot be decoded."""
 
     code = "audio-damaged"
+
+
+class ChannelMissing(MediaError):
+    """It has not the channel that is asked for."""
+
+    code = "channel-missing"

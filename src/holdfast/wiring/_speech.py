@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,12 @@ def vad_description() -> dict[str, Any]:
 
 def sendable(supervisor: Supervisor, model: str, source: AudioSource) -> AudioSource:
     """Return a recording in a form that reaches a model: an open file enters no other process."""
-    if isinstance(source, Path) or not supervisor.is_isolated(model):
+    from holdfast.media import Recording
+
+    given = source if isinstance(source, Recording) else Recording(source)
+    if isinstance(given.file, Path) or not supervisor.is_isolated(model):
         return source
-    return io.BytesIO(source.read())
+    return replace(given, file=io.BytesIO(given.file.read()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,15 +110,14 @@ def _own_in_file(path: Path, folder: Path) -> bytes:
                 "the enrolled voices cannot be opened", why=f"there is no key in {path}",
                 hint="bring the key file back, or set HOLDFAST_VOICEPRINT_KEY",
             ) from error  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = new_key()
-    try:
+    with _alone(folder):
+        if path.exists():
+            return read_key(path.read_text("ascii"))  # another process was quicker
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = new_key()
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return read_key(path.read_text("ascii"))  # another process was quicker
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
     return read_key(text)

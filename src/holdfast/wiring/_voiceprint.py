@@ -23,8 +23,10 @@ from holdfast.voiceprint import (
     load_voice,
     measure,
     spoken,
+    with_pauses,
 )
 from holdfast.wiring._speech import VAD_MODEL, sendable
+from holdfast.wiring._spoof import ChosenDetector
 from holdfast.wiring._voices import KeptVoices
 
 if TYPE_CHECKING:
@@ -84,7 +86,12 @@ def graph_of(source: Path, target: Path) -> None:
         shutil.copyfile(source / SCALE_FILE, target / SCALE_FILE)
 
 
-def voiceprint_of(supervisor: Supervisor, service: ServiceSettings, kept: KeptVoices) -> Voiceprint:
+def voiceprint_of(
+    supervisor: Supervisor,
+    service: ServiceSettings,
+    kept: KeptVoices,
+    detector: ChosenDetector | None,
+) -> Voiceprint:
     """Return the application over a supervisor's models."""
 
     def hear(source: AudioSource) -> Any:
@@ -95,8 +102,18 @@ def voiceprint_of(supervisor: Supervisor, service: ServiceSettings, kept: KeptVo
         enrol=Gates(min_speech_s=service.voiceprint_utterance_s, min_snr_db=snr),
         verify=Gates(min_speech_s=service.voiceprint_min_speech_s, min_snr_db=snr),
         enrol_speech_s=service.voiceprint_enrol_s,
+        keep_audio=service.voiceprint_keep_audio,
     )
-    return Voiceprint(supervisor, VOICE_MODEL, hear, kept.open, limits, kept.scale)
+    return Voiceprint(
+        supervisor,
+        VOICE_MODEL,
+        hear,
+        kept.open,
+        limits,
+        kept.scale,
+        kept.cohort,
+        None if detector is None else detector.detection,
+    )
 
 
 def _listen(engine: VoiceActivityEngine, source: AudioSource) -> Heard:
@@ -121,4 +138,5 @@ def _listen(engine: VoiceActivityEngine, source: AudioSource) -> Heard:
     found = detect_speech(engine, blocks, VadOptions(speech_pad_ms=60))
     per_ms = _RATE_HZ // 1000
     segments = [(each.start_ms * per_ms, each.stop_ms * per_ms) for each in found]
-    return Heard(spoken(waveform, segments), measure(waveform, segments))
+    natural = spoken(waveform, with_pauses(segments, len(waveform)))
+    return Heard(spoken(waveform, segments), natural, measure(waveform, segments))

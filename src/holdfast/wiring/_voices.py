@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.config import ServiceSettings
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 from holdfast.places import Modes, data_folder, surroundings, write_file
-from holdfast.voiceprint import Scale, read_scale
+from holdfast.voiceprint import Cohort, Scale, read_scale
 from holdfast.wiring._voice_key import local_key, shared_key
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["KeptVoices"]
 
 _OWN_SCALE = "voiceprint-scale.json"
+_SCALE, _COHORT = "scale", "cohort"
 
 
 class KeptVoices:
@@ -64,21 +65,40 @@ class KeptVoices:
                     raise
             return self._gallery
 
+    def count(self) -> int | None:
+        """Return how many are enrolled; None where they have not been opened, or cannot be read."""
+        gallery = self._gallery
+        try:
+            return None if gallery is None else gallery.count()
+        except HoldfastError:
+            return None  # whoever asks about voices is told why
+
     def scale(self) -> Scale | None:
         """Return the scale that was fitted here, if one was; servers of one database share it."""
         if self._service.voiceprint_database is not None:
-            kept = self.open().scale()
+            kept = self.open().kept(_SCALE)
             return None if kept is None else read_scale(kept.decode(), "the database")
         path = self.folder() / _OWN_SCALE
         return read_scale(path.read_text("utf-8"), str(path)) if path.is_file() else None
 
-    def keep_scale(self, scale: Scale) -> str:
-        """Put a scale in the place of the model's own; return where it is."""
+    def cohort(self) -> Cohort | None:
+        """Return the voices that scores are normalised with, if some were kept."""
+        kept = self.open().kept(_COHORT)
+        return None if kept is None else Cohort.from_bytes(kept)
+
+    def keep_scale(self, scale: Scale, cohort: Cohort | None = None) -> str:
+        """Put a scale, and the cohort that it needs, in the place of the model's own.
+
+        Returns:
+            where the scale is.
+        """
+        if cohort is not None:
+            self.open().keep(_COHORT, cohort.to_bytes())
         content = scale.text().encode()
         if self._service.voiceprint_database is not None:
             from holdfast.voiceprint.gallery.postgres import shown
 
-            self.open().keep_scale(content)
+            self.open().keep(_SCALE, content)
             return shown(self._service.voiceprint_database)
         path = self.folder() / _OWN_SCALE
         write_file(path, content, Modes())

@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ASVSPOOF5_COSTS",
+    "ASVSPOOF5_DETECTOR_COSTS",
     "Curve",
     "DetectionCosts",
     "Floats",
     "SpoofCosts",
+    "a_dcf_of",
     "act_dcf",
     "cllr",
     "detection_curve",
     "eer",
     "min_a_dcf",
     "min_cllr",
+    "min_cllr_of",
     "min_dcf",
 ]
 
@@ -79,9 +82,12 @@ class SpoofCosts(NamedTuple):
     c_spoof: float
 
 
-# ASVspoof 5, track 2 (Wang et al., "ASVspoof 5: crowdsourced speech data, deepfakes, and
-# adversarial attacks at scale", 2024).
-ASVSPOOF5_COSTS = SpoofCosts(0.9405, 0.0095, 0.05, 1.0, 10.0, 10.0)
+# ASVspoof 5 (Wang et al., "ASVspoof 5: crowdsourced speech data, deepfakes, and adversarial attacks
+# at scale", 2024; calculate_metrics.py in github.com/asvspoof-challenge/asvspoof5): an attack in
+# twenty trials, of the rest one in a hundred by somebody else. The defaults of a_DCF itself differ.
+ASVSPOOF5_COSTS = SpoofCosts(0.95 * 0.99, 0.95 * 0.01, 0.05, 1.0, 10.0, 10.0)
+# The same for a detector by itself (track 1): bona fide speech is the target.
+ASVSPOOF5_DETECTOR_COSTS = DetectionCosts(0.95, 1.0, 10.0)
 
 
 def detection_curve(
@@ -165,25 +171,35 @@ def min_cllr(
     nontarget_weights: Floats | None = None,
 ) -> float:
     """Return `cllr` after the best monotonous calibration (pool adjacent violators)."""
-    from scipy.optimize import isotonic_regression
-
     _check(targets, nontargets)
     scores = np.concatenate([targets, nontargets])
-    weights = np.concatenate([_even(targets, target_weights), _even(nontargets, nontarget_weights)])
-    labels = np.concatenate([np.ones(len(targets)), np.zeros(len(nontargets))])
     # Equal scores must get equal ratios: they are pooled before.
-    _, place = np.unique(scores, return_inverse=True)
-    total = np.bincount(place, weights)
-    positive = np.bincount(place, weights * labels)
+    thresholds, place = np.unique(scores, return_inverse=True)
+    count = len(thresholds)
+    return min_cllr_of(
+        _counted(place[: len(targets)], _even(targets, target_weights), count),
+        _counted(place[len(targets) :], _even(nontargets, nontarget_weights), count),
+    )
+
+
+def min_cllr_of(targets: Floats, nontargets: Floats) -> float:
+    """Return `min_cllr` of trials that are counted already.
+
+    Args:
+        targets: shape (n,), the share of the targets at each score, the scores ascending.
+        nontargets: shape (n,), the share of the non-targets.
+    """
+    from scipy.optimize import isotonic_regression
+
+    total = targets + nontargets
     seen = total > 0
-    share = np.divide(positive, total, out=np.zeros_like(total), where=seen)
-    fitted = np.zeros_like(total)
-    fitted[seen] = isotonic_regression(share[seen], weights=total[seen]).x
+    targets, nontargets, total = targets[seen], nontargets[seen], total[seen]
+    fitted = isotonic_regression(targets / total, weights=total).x
     with np.errstate(divide="ignore"):
         ratios = np.log(fitted) - np.log1p(-fitted)  # each kind weighs 1 in all: prior odds of 1
-    ratios = np.clip(ratios, -_LARGEST_LLR, _LARGEST_LLR)[place]
-    of_targets, of_nontargets = ratios[: len(targets)], ratios[len(targets) :]
-    return cllr(of_targets, of_nontargets, target_weights, nontarget_weights)
+    ratios = np.clip(ratios, -_LARGEST_LLR, _LARGEST_LLR)
+    missed, accepted = targets @ np.logaddexp(0, -ratios), nontargets @ np.logaddexp(0, ratios)
+    return float((missed + accepted) / (2 * np.log(2)))
 
 
 def min_a_dcf(
@@ -203,18 +219,31 @@ def min_a_dcf(
         spoofs: shape (k,), of attacks.
         costs: priors and costs.
     """
-    zero_effort, attacked = detection_curve(targets, nontargets), detection_curve(targets, spoofs)
-    thresholds = np.union1d(zero_effort.thresholds, attacked.thresholds)
-    of_miss = np.append(np.searchsorted(np.sort(targets), thresholds[:-1]) / len(targets), 1.0)
-    spent = (
-        costs.c_miss * costs.p_target * of_miss
-        + costs.c_nontarget * costs.p_nontarget * _accepted(nontargets, thresholds)
-        + costs.c_spoof * costs.p_spoof * _accepted(spoofs, thresholds)
-    )
-    rejecting = costs.c_miss * costs.p_target
-    accepting = costs.c_nontarget * costs.p_nontarget + costs.c_spoof * costs.p_spoof
+    _check(targets, nontargets)
+    _check(targets, spoofs)
+    thresholds = np.append(np.unique(np.concatenate([targets, nontargets, spoofs])), np.inf)
+    miss = 1.0 - _accepted(targets, thresholds)
+    spent = a_dcf_of(miss, _accepted(nontargets, thresholds), _accepted(spoofs, thresholds), costs)
     least = int(np.argmin(spent))
-    return float(spent[least] / min(rejecting, accepting)), float(thresholds[least])
+    return float(spent[least]), float(thresholds[least])
+
+
+def a_dcf_of(miss: Floats, nontarget: Floats, spoof: Floats, costs: SpoofCosts) -> Floats:
+    """Return the normalised a-DCF of error rates, shape (n,) each.
+
+    Normalised by the cheaper of accepting all and rejecting all, as in the authors' own program
+    (github.com/shimhz/a_DCF) and in ASVspoof 5's evaluation package.
+
+    Args:
+        miss: share of the targets that are rejected.
+        nontarget: share of the non-targets that are accepted.
+        spoof: share of the attacks that are accepted.
+        costs: priors and costs.
+    """
+    rejecting = costs.c_miss * costs.p_target
+    of_nontarget, of_spoof = costs.c_nontarget * costs.p_nontarget, costs.c_spoof * costs.p_spoof
+    spent: Floats = rejecting * miss + of_nontarget * nontarget + of_spoof * spoof
+    return spent / min(rejecting, of_nontarget + of_spoof)
 
 
 def _costs(miss: Floats, false_accept: Floats, costs: DetectionCosts) -> Floats:
@@ -240,6 +269,11 @@ def _even(scores: Floats, weights: Floats | None) -> Floats:
     given = np.ones(len(scores)) if weights is None else weights
     even: Floats = given / given.sum()
     return even
+
+
+def _counted(places: NDArray[np.intp], weights: Floats, count: int) -> Floats:
+    counted: Floats = np.bincount(places, weights, count).astype(np.float64)
+    return counted
 
 
 def _check(targets: Floats, nontargets: Floats) -> None:

@@ -1,139 +1,140 @@
-"""Everything that is reported of a system on a list of trials, with its uncertainty.
+"""What a rating says, for people and for programs.
 
 Rules only; nothing here does I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from holdfast.voiceprint.evaluation._curves import (
-    DetectionCosts,
-    Floats,
-    act_dcf,
-    cllr,
-    detection_curve,
-    eer,
-    min_a_dcf,
-    min_cllr,
-    min_dcf,
-)
-from holdfast.voiceprint.evaluation._trials import Trial
+from holdfast.voiceprint._decide import Scale
+from holdfast.voiceprint.evaluation._forms import Trial
+from holdfast.voiceprint.evaluation._rate import Figure, Rating
 
-__all__ = ["Figure", "evaluate"]
+__all__ = ["Outcomes", "Report", "figure_text", "outcomes_of", "titled"]
 
-_PRIORS = (0.01, 0.05)
+# Of each figure: what it is called, and whether it is a share of trials.
+_TITLES = {
+    "eer": ("Equal error rate (EER)", True),
+    "min_dcf": ("minDCF, ASVspoof 5 costs", False),
+    "min_dcf_0.01": ("minDCF, prior 0.01", False),
+    "min_dcf_0.05": ("minDCF, prior 0.05", False),
+    "act_dcf_0.01": ("actDCF, prior 0.01", False),
+    "act_dcf_0.05": ("actDCF, prior 0.05", False),
+    "min_cllr": ("minCllr, bits", False),
+    "cllr": ("Cllr, bits", False),
+    "spf_eer": ("EER against attacks (SPF-EER)", True),
+    "min_a_dcf": ("min a-DCF, ASVspoof 5 costs", False),
+    "tandem_eer": ("EER behind the detector", True),
+    "tandem_spf_eer": ("SPF-EER behind the detector", True),
+    "tandem_min_a_dcf": ("min a-DCF behind the detector", False),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measure, and the interval that holds 95 % of what other speakers would have given."""
+class Outcomes(NamedTuple):
+    """What is decided of trials of one kind: shares, which add up to 1."""
 
-    value: float
-    low: float | None = None
-    high: float | None = None
+    kind: str
+    accepted: float
+    inconclusive: float
+    rejected: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A rating, and what it is of.
+
+    Attributes:
+        name: of the list.
+        form: of its lines.
+        digest: of its content, sha256.
+        model: fingerprint of the model that was rated.
+        detector: what is mounted against attacks; "" for nothing.
+        rating: the figures.
+        counts: how many trials of each kind were scored.
+        left_out: how many trials were not, because a recording of theirs cannot be used.
+        unusable: how many recordings cannot, by the reason.
+        scale: the thresholds in use; None where a detector is rated.
+        outcomes: what is decided at the thresholds in use.
+        version: of Holdfast.
+        date: UTC, ISO 8601.
+    """
+
+    name: str
+    form: str
+    digest: str
+    model: str
+    detector: str = ""
+    rating: Rating
+    counts: Mapping[str, int]
+    left_out: int = 0
+    unusable: Mapping[str, int] = field(default_factory=dict)
+    scale: Scale | None = None
+    outcomes: Sequence[Outcomes] = ()
+    version: str
+    date: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+        return {
+            "list": {"name": self.name, "form": self.form, "sha256": self.digest},
+            "model": self.model,
+            "detector": self.detector or None,
+            "trials": sum(self.counts.values()),
+            "counts": dict(self.counts),
+            "left_out": self.left_out,
+            "unusable": dict(self.unusable),
+            "speakers": self.rating.speakers,
+            "figures": _plain(self.rating.figures),
+            "attacks": _plain(self.rating.attacks),
+            "points": {name: point._asdict() for name, point in self.rating.points.items()},
+            "scale": None if self.scale is None else asdict(self.scale),
+            "outcomes": [each._asdict() for each in self.outcomes],
+            "version": self.version,
+            "date": self.date,
+        }
 
 
-def evaluate(
-    scored: Sequence[tuple[Trial, float]],
-    calibration: Callable[[float], float | None],
-    *,
-    samples: int = 200,
-    seed: int = 1,
-) -> Mapping[str, Figure]:
-    """Return the measures of verification on trials.
+def _plain(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {name: figure.to_dict() for name, figure in figures.items()}
+
+
+def titled(name: str) -> tuple[str, bool]:
+    """Return what a figure is called, and whether it is a share, to be shown in per cent."""
+    return _TITLES.get(name, (name, False))
+
+
+def figure_text(value: float, *, share: bool) -> str:
+    """Return a figure as people read it."""
+    return f"{100 * value:.2f} %" if share else f"{value:.4f}"
+
+
+def outcomes_of(
+    trials: Sequence[Trial],
+    scores: Any,
+    scale: Scale,
+    refused: frozenset[str] = frozenset(),
+) -> list[Outcomes]:
+    """Return what is decided of each kind of trial; the quality of recordings is left aside.
 
     Args:
-        scored: every trial and its score.
-        calibration: log-likelihood ratio of a score, or None; without it Cllr and actDCF are left
-            out, which mean nothing of plain scores.
-        samples: how often the speakers are drawn anew for the intervals; 0 for none.
-        seed: of the draws.
-
-    Returns:
-        by name: ``eer``, ``min_dcf_0.01`` and so on. Costs are normalised; a-DCF is there where
-        there are attacks, with ASVspoof 5's priors and costs.
-
-    Raises:
-        ValueError: there are no trials of a kind.
+        trials: n of them.
+        scores: shape (n,).
+        scale: the thresholds in use.
+        refused: tested recordings that a detector takes for attacks: rejected whatever the score.
     """
-    trials = [trial for trial, _ in scored]
-    scores = np.array([score for _, score in scored])
     labels = np.array([trial.label for trial in trials])
-    calibrated = all(calibration(float(score)) is not None for score in scores[:1])
-    ratios = np.array([calibration(float(score)) for score in scores]) if calibrated else None
-
-    def measures(weights: Floats) -> dict[str, float]:
-        return _measures(scores, ratios, labels, weights)
-
-    found = measures(np.ones(len(scores)))
-    drawn: dict[str, list[float]] = {name: [] for name in found}
-    random = np.random.default_rng(seed)
-    groups = _speakers(trials)
-    for _ in range(samples):
-        weights = _drawn(random, groups)
-        try:
-            for name, value in measures(weights).items():
-                drawn[name].append(value)
-        except ValueError:
-            continue  # a draw without trials of a kind says nothing
-    figures = {}
-    for name, value in found.items():
-        low = high = None
-        if drawn[name]:
-            low, high = (float(edge) for edge in np.quantile(drawn[name], [0.025, 0.975]))
-        figures[name] = Figure(value, low, high)
-    if "spoof" in labels:
-        of = {label: scores[labels == label] for label in ("target", "nontarget", "spoof")}
-        figures["min_a_dcf"] = Figure(min_a_dcf(of["target"], of["nontarget"], of["spoof"])[0])
-    return figures
-
-
-def _measures(
-    scores: Floats, ratios: Floats | None, labels: Any, weights: Floats
-) -> dict[str, float]:
-    chosen = weights > 0
-    is_target, is_other = (chosen & (labels == label) for label in ("target", "nontarget"))
-    of_targets, of_others = weights[is_target], weights[is_other]
-    curve = detection_curve(scores[is_target], scores[is_other], of_targets, of_others)
-    found = {"eer": eer(curve)[0]}
-    for prior in _PRIORS:
-        found[f"min_dcf_{prior:g}"] = min_dcf(curve, DetectionCosts(prior))[0]
-    found["min_cllr"] = min_cllr(scores[is_target], scores[is_other], of_targets, of_others)
-    if ratios is not None:
-        calibrated = detection_curve(ratios[is_target], ratios[is_other], of_targets, of_others)
-        found["cllr"] = cllr(ratios[is_target], ratios[is_other], of_targets, of_others)
-        for prior in _PRIORS:
-            found[f"act_dcf_{prior:g}"] = act_dcf(calibrated, DetectionCosts(prior))
+    attack = np.array([trial.test in refused for trial in trials])
+    found = []
+    for kind in ("target", "nontarget", "spoof"):
+        chosen = labels == kind
+        if chosen.any():
+            of = np.where(attack[chosen], -np.inf, scores[chosen])
+            accepted = float((of >= scale.accept_at).mean())
+            rejected = float((of < scale.reject_below).mean())
+            found.append(Outcomes(kind, accepted, max(1 - accepted - rejected, 0.0), rejected))
     return found
-
-
-def _speakers(trials: Sequence[Trial]) -> Any:
-    """Return the two speakers of each trial, numbered, shape (n, 2).
-
-    A recording's speaker is its first folder, as in VoxCeleb; without folders each recording counts
-    for itself. Trials of one speaker depend on each other, so that whole speakers are drawn.
-    """
-    names: dict[str, int] = {}
-    return np.array(
-        [
-            [names.setdefault(file.split("/", 1)[0], len(names)) for file in trial[1:]]
-            for trial in trials
-        ]
-    )
-
-
-def _drawn(random: np.random.Generator, groups: Any) -> Floats:
-    """Draw as many speakers as there are, with replacement; return the trials' weights."""
-    count = int(groups.max()) + 1
-    times = np.bincount(random.integers(0, count, count), minlength=count)
-    weights: Floats = (times[groups[:, 0]] * times[groups[:, 1]]).astype(np.float64)
-    return weights

@@ -1,19 +1,26 @@
-"""Trial lists: which two recordings are compared, and whether they are of one speaker."""
+"""Lists of trials in files: which recordings are compared, and whether they are of one speaker."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 from holdfast.errors import HoldfastError
+from holdfast.voiceprint.evaluation._forms import (
+    FORMS,
+    Form,
+    LinesInvalid,
+    Trial,
+    enrolment_of,
+    parse,
+)
 
-__all__ = ["ScoreFile", "Trial", "TrialsInvalid", "read_trials"]
+__all__ = ["DetectorMissing", "RecordingsUnusable", "TrialList", "TrialsInvalid", "read_trials"]
 
 _SHOWN = 5
-_LABELS = {"1": "target", "0": "nontarget", "target": "target", "nontarget": "nontarget"}
-_LABELS |= {"spoof": "spoof", "bonafide": "target"}
 
 
 class TrialsInvalid(HoldfastError):
@@ -24,106 +31,129 @@ class TrialsInvalid(HoldfastError):
     http_status = 422
 
 
-class Trial(NamedTuple):
-    """One comparison. ``label`` is ``target``, ``nontarget`` or ``spoof``; the others are files."""
+class RecordingsUnusable(HoldfastError):
+    """Recordings of a list of trials that are not there, or that cannot be compared."""
 
-    label: str
-    enrol: str
-    test: str
+    code = "recordings-unusable"
+    exit_code = 9
+    http_status = 422
 
 
-def read_trials(path: Path) -> list[Trial]:
-    """Read a list in VoxCeleb's form: ``label enrol test`` in each line, the label 1 or 0.
+class DetectorMissing(HoldfastError):
+    """A list that rates a detector of attacks, where none is mounted."""
 
-    The label may be written out too, as ``target``, ``nontarget`` or ``spoof``.
-
-    Raises:
-        TrialsInvalid: lines that are none are all named, or there are no trials.
-    """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _invalid(path, str(error)) from error
-    trials, wrong = [], []
-    for number, line in enumerate(lines, 1):
-        parts = line.split()
-        if not parts or line.startswith("#"):
-            continue
-        label = _LABELS.get(parts[0].lower())
-        if len(parts) != 3 or label is None:
-            wrong.append(f"line {number}: {line[:60]!r}")
-        else:
-            trials.append(Trial(label, parts[1], parts[2]))
-    if wrong:
-        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise _invalid(path, "; ".join(wrong[:_SHOWN]) + more)
-    if not trials:
-        raise _invalid(path, "it has no trials")
-    return trials
+    code = "detector-missing"
+    exit_code = 2
+    http_status = 503
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreFile:
-    """Scores as they are found, one line a trial: what was interrupted goes on where it stopped.
+class TrialList:
+    """A list that was read.
 
     Attributes:
-        path: the file; its first line names the model, and another model's are not gone on with.
-        model: fingerprint of the model.
+        path: the file.
+        form: of its lines.
+        trials: in their order.
+        digest: sha256 of the list's content, and of the enrolment lists' behind it; hexadecimal.
+        models: the recordings that each model is enrolled with; empty where recordings are
+            compared with each other.
     """
 
     path: Path
-    model: str
+    form: Form
+    trials: Sequence[Trial]
+    digest: str
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def read(self) -> dict[Trial, float]:
-        """Return the scores that are there; a last line that was cut is left out.
+    def enrolled(self, name: str) -> tuple[str, ...]:
+        """Return the recordings behind what a trial compares with."""
+        return self.models[name] if self.form.models else (name,)
 
-        Raises:
-            TrialsInvalid: they are another model's, or this is no file of scores.
-        """
+    def recordings(self, trials: Sequence[Trial] | None = None) -> list[str]:
+        """Return every recording that trials (all, when None) need, once, in their order."""
+        needed: dict[str, None] = {}
+        for trial in self.trials if trials is None else trials:
+            if not self.form.detector:
+                needed.update(dict.fromkeys(self.enrolled(trial.enrol)))
+            needed[trial.test] = None
+        return list(needed)
+
+
+def read_trials(path: Path, form: str | None = None, enrolment: Sequence[Path] = ()) -> TrialList:
+    """Read a list of trials.
+
+    Args:
+        path: the list.
+        form: its name in `FORMS`; recognised by the lines when None.
+        enrolment: lists of what models are enrolled with, which some forms need.
+
+    Raises:
+        TrialsInvalid: a file cannot be read, a line is not of the form (the first is named), or a
+            model has no recordings.
+    """
+    digest = hashlib.sha256()
+    wanted = FORMS[form] if form is not None else None
+    try:
+        with path.open("rb") as stream:
+            found = parse(_lines(stream, digest), wanted)
+    except (OSError, UnicodeDecodeError, LinesInvalid) as error:
+        raise _invalid(path, _why(error), wanted) from error
+    models = _models(path, found.form, enrolment, digest)
+    if found.form.models:
+        lacking = sorted({trial.enrol for trial in found.trials} - set(models))
+        if lacking:
+            more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+            raise TrialsInvalid(
+                f"{path} cannot be used",
+                why=f"nothing says what is enrolled for {', '.join(lacking[:_SHOWN])}{more}",
+                hint="--enrolment FILE, with lines of: MODEL FILE,FILE,...",
+            )
+    return TrialList(path, found.form, found.trials, digest.hexdigest(), models)
+
+
+def _models(
+    path: Path, form: Form, enrolment: Sequence[Path], digest: hashlib._Hash
+) -> dict[str, tuple[str, ...]]:
+    if enrolment and not form.models:
+        raise TrialsInvalid(
+            f"{path} has no models that are enrolled",
+            why=f"its form is {form.name}: {form.shape}",
+            hint="leave --enrolment out",
+        )
+    models: dict[str, tuple[str, ...]] = {}
+    for each in enrolment:
         try:
-            text = self.path.read_text("utf-8")
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise _invalid(self.path, str(error)) from error
-        head, _, body = text.partition("\n")
-        if head != self._head():
-            raise _invalid(
-                self.path, f"its first line is {head[:60]!r}, and scores of this model begin with "
-                f"{self._head()!r}",
+            with each.open("rb") as stream:
+                found = enrolment_of(_lines(stream, digest))
+        except (OSError, UnicodeDecodeError, LinesInvalid) as error:
+            raise TrialsInvalid(
+                f"{each} cannot be used", why=_why(error),
+                hint="each line must be: MODEL FILE,FILE,...",
+            ) from error  # fmt: skip
+        twice = sorted(set(found) & set(models))
+        if twice:
+            raise TrialsInvalid(
+                f"{each} cannot be used", why=f"{twice[0]} is in another enrolment list too",
+                hint="name each model in one list",
             )  # fmt: skip
-        scores = {}
-        for line in body.split("\n")[:-1]:
-            label, enrol, test, score = line.split("\t")
-            scores[Trial(label, enrol, test)] = float(score)
-        return scores
-
-    def complete(
-        self, trials: Sequence[Trial], score: Callable[[Trial], float]
-    ) -> Iterable[tuple[Trial, float]]:
-        """Yield every trial with its score; what is not there yet is scored and written down."""
-        known = self.read()
-        whole = self._head() + "\n" + "".join(_line(*item) for item in known.items())
-        self.path.write_text(whole, "utf-8")  # without the line that was cut
-        with self.path.open("a", encoding="utf-8") as file:
-            for trial in trials:
-                found = known.get(trial)
-                if found is None:
-                    found = score(trial)
-                    file.write(_line(trial, found))
-                    file.flush()
-                yield trial, found
-
-    def _head(self) -> str:
-        return f"# holdfast scores of model {self.model}"
+        models |= found
+    return models
 
 
-def _line(trial: Trial, score: float) -> str:
-    return "\t".join((*trial, repr(score))) + "\n"
+def _lines(stream: BinaryIO, digest: hashlib._Hash) -> Iterator[str]:
+    for line in stream:
+        digest.update(line)
+        yield line.decode("utf-8")
 
 
-def _invalid(path: Path, why: str) -> TrialsInvalid:
-    return TrialsInvalid(
-        f"{path} cannot be used", why=why,
-        hint="each line must be: 1 or 0, the enrolled recording, the tested recording",
-    )  # fmt: skip
+def _why(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _invalid(path: Path, why: str, form: Form | None) -> TrialsInvalid:
+    if form is not None:
+        hint = f"each line must be: {form.shape}; or leave --form out"
+    else:
+        hint = f"each line must be: {FORMS['voxceleb'].shape}; or in a form of {', '.join(FORMS)}"
+    return TrialsInvalid(f"{path} cannot be used", why=why, hint=hint)

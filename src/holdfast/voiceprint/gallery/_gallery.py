@@ -45,7 +45,6 @@ from holdfast.voiceprint.gallery._vault import Vault
 __all__ = ["Gallery"]
 
 _ATTEMPTS = 5
-_SCALE = "scale"
 
 
 class Gallery:
@@ -110,6 +109,10 @@ class Gallery:
             hint="try again",
         )  # fmt: skip
 
+    def has(self, speaker: str) -> bool:
+        """Return whether there is such a speaker."""
+        return self._store.speaker(speaker) is not None
+
     def profile(self, speaker: str) -> Profile:
         """Return a speaker's profile.
 
@@ -118,9 +121,13 @@ class Gallery:
         """
         return self._profile(self._row(speaker))
 
-    def profiles(self) -> list[Profile]:
-        """Return every speaker's profile, by id."""
-        return [self._profile(row) for row in self._store.speakers()]
+    def profiles(self, after: str = "") -> Iterator[Profile]:
+        """Yield every speaker's profile, by id; those up to ``after`` are left out."""
+        return (self._profile(row) for row in self._store.speakers(after))
+
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        return self._store.count()
 
     def erase(self, speaker: str, by: str = "") -> None:
         """Destroy all that is kept of a speaker, the key first of all.
@@ -158,6 +165,17 @@ class Gallery:
             for each in self._store.utterances(speaker)
         ]
 
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the recordings that are kept of a speaker, as FLAC, by their utterances' ids.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        row = self._row(speaker)
+        opened = self._vault.opener(row.id, row.wrapped_key)
+        for utterance, sealed in self._store.audio(speaker):
+            yield utterance, opened(sealed, _recording(utterance))
+
     def template(self, speaker: str, model: str) -> Template | None:
         """Return what a voice is compared with; None where nothing of this model is enrolled.
 
@@ -182,20 +200,20 @@ class Gallery:
         """
         return self._search.search(model, probe, most, at_least)
 
-    # -- the scale that was fitted to these voices
+    # -- what was fitted to these voices: the scale, the cohort
 
-    def scale(self) -> bytes | None:
-        """Return the scale that is kept here for every server, if any.
+    def kept(self, name: str) -> bytes | None:
+        """Return what is kept here for every server under a name, if anything.
 
         Raises:
             TemplateTampered: it was changed from outside.
         """
-        sealed = self._store.fact(_SCALE)
-        return None if sealed is None else self._vault.open_fact(_SCALE, sealed)
+        sealed = self._store.fact(name)
+        return None if sealed is None else self._vault.open_fact(name, sealed)
 
-    def keep_scale(self, scale: bytes, by: str = "") -> None:
-        """Keep a scale for every server."""
-        self._store.keep_fact(_SCALE, self._vault.seal_fact(_SCALE, scale), _line("scale", "", by))
+    def keep(self, name: str, content: bytes, by: str = "") -> None:
+        """Keep something for every server, sealed, in place of what had this name."""
+        self._store.keep_fact(name, self._vault.seal_fact(name, content), _line(name, "", by))
 
     # -- the log, and one's own data
 
@@ -227,15 +245,21 @@ class Gallery:
             UnknownSpeaker: there is no such speaker.
         """
         profile, utterances = self.profile(speaker), self.utterances(speaker)
+        recordings = dict(self.audio(speaker))
         self.note("export", speaker, by)
         return {
             "form": EXPORT,
             "profile": asdict(profile) | {"tags": list(profile.tags)},
-            "utterances": [plain(utterance) for utterance in utterances],
+            "utterances": [
+                plain(replace(each, audio=recordings.get(each.id, b""))) for each in utterances
+            ],
         }
 
     def take_in(self, exported: Mapping[str, Any], by: str = "") -> Profile:
-        """Add a speaker that `export` gave, with all utterances; return the profile.
+        """Add a speaker that `export` gave, with all utterances or not at all.
+
+        Returns:
+            the profile.
 
         Raises:
             SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
@@ -247,13 +271,17 @@ class Gallery:
                 "this is no exported speaker", why=f"{type(error).__name__}: {error}",
                 hint="holdfast voiceprint speakers --export ID > FILE gives one",
             ) from error  # fmt: skip
-        if self._store.speaker(profile.id) is not None:
+        check_profile(profile)
+        kept = replace(profile, created=_now())
+        wrapped = self._vault.new_speaker_key(profile.id)
+        row = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
+        rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
+        told = _line("import", profile.id, by, utterances=len(rows))
+        if not self._store.add_speaker(row, told, rows, self._turned.centroids):
             raise SpeakerInvalid(
                 f"speaker {profile.id!r} is here already", why="nothing is put over it",
                 hint=f"holdfast voiceprint speakers --erase {profile.id}",
             )  # fmt: skip
-        kept = self.put(profile, by)
-        self.enrol(profile.id, utterances, by)
         return kept
 
     # -- sealing
@@ -276,7 +304,15 @@ class Gallery:
         kept = replace(utterance, id=uuid.uuid4().hex, created=utterance.created or _now())
         new = UtteranceRow(kept.id, row.id, kept.model, b"")
         what = what_is_sealed(new)
-        return new._replace(sealed=self._vault.seal(row.id, row.wrapped_key, packed(kept), what))
+        sealed = self._vault.seal(row.id, row.wrapped_key, packed(kept), what)
+        audio = None
+        if kept.audio:
+            audio = self._vault.seal(row.id, row.wrapped_key, kept.audio, _recording(kept.id))
+        return new._replace(sealed=sealed, audio=audio)
+
+
+def _recording(utterance: str) -> str:
+    return f"audio:{utterance}"
 
 
 def _unknown(speaker: str) -> UnknownSpeaker:

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS utterances (
     speaker TEXT NOT NULL REFERENCES speakers (id) ON DELETE CASCADE,
     model TEXT NOT NULL, sealed BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS utterances_by_speaker ON utterances (speaker);
+CREATE TABLE IF NOT EXISTS audio (
+    utterance TEXT PRIMARY KEY REFERENCES utterances (id) ON DELETE CASCADE,
+    sealed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS audit (
     number INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL, seal BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
@@ -52,6 +55,8 @@ _ENROLLED = (
     "JOIN keys.wrapped w ON w.id = speaker "
     "WHERE (speaker, number) > (?, ?) ORDER BY speaker, number LIMIT ?"
 )
+_AUDIO = "SELECT number, id, a.sealed FROM utterances JOIN audio a ON a.utterance = id"
+_FEW = 8
 _UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances WHERE number > ?"
 
 
@@ -122,14 +127,21 @@ class SqliteStore:
             )
             return [(int(number), str(speaker)) for number, speaker in found]
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,  # noqa: ARG002 - nothing is searched here
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as note:
             if self._one("SELECT 1 FROM speakers WHERE id = ?", row.id) is not None:
                 return False
             # A key without a speaker is what is left of a gallery that came from a copy.
             self._db.execute("INSERT OR REPLACE INTO keys.wrapped VALUES (?, ?)", row[:2])
             self._db.execute("INSERT INTO speakers VALUES (?, ?)", (row.id, row.profile))
+            self._insert(row.id, rows)
             note(audit)
         return True
 
@@ -148,10 +160,15 @@ class SqliteStore:
             row = self._db.execute(f"{_SPEAKERS} WHERE id = ?", (speaker,)).fetchone()
         return None if row is None else SpeakerRow(*row)
 
-    def speakers(self) -> Iterator[SpeakerRow]:
-        """Yield all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        with self._reading():
+            return int(str(self._one("SELECT count(*) FROM speakers")))
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
         query = f"{_SPEAKERS} WHERE id > ? ORDER BY id LIMIT ?"
-        for row in self._pages(query, [""], lambda row: [row[0]]):
+        for row in self._pages(query, [after], lambda row: [row[0]]):
             yield SpeakerRow(*row)
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
@@ -162,6 +179,12 @@ class SqliteStore:
         query = f"{query} ORDER BY number LIMIT ?"
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
+
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
+        query = f"{_AUDIO} WHERE speaker = ? AND number > ? ORDER BY number LIMIT ?"
+        for row in self._pages(query, [speaker, 0], lambda row: [speaker, row[0]], _FEW):
+            yield row[1], row[2]
 
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
@@ -179,10 +202,7 @@ class SqliteStore:
         with self._changing() as note:
             if not self._is_here(speaker):
                 return False
-            self._db.executemany(
-                "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
-            )
-            self._changed(speaker.id)
+            self._insert(speaker.id, rows)
             note(audit)
         return True
 
@@ -212,15 +232,31 @@ class SqliteStore:
         with self._turn:
             self._db.close()
 
+    def _insert(self, speaker: str, rows: Sequence[UtteranceRow]) -> None:
+        self._db.executemany(
+            "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)",
+            [row[:4] for row in rows],
+        )
+        self._db.executemany(
+            "INSERT INTO audio VALUES (?, ?)",
+            [(row.id, row.audio) for row in rows if row.audio is not None],
+        )
+        if rows:
+            self._changed(speaker)
+
     def _pages(
-        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+        self,
+        query: str,
+        place: list[Any],
+        next_of: Callable[[Any], list[Any]],
+        batch: int = _BATCH,
     ) -> Iterator[Any]:
         """Yield a query's rows page by page: nobody waits for who reads them slowly."""
         while True:
             with self._reading():
-                rows = self._db.execute(query, (*place, _BATCH)).fetchall()
+                rows = self._db.execute(query, (*place, batch)).fetchall()
             yield from rows
-            if len(rows) < _BATCH:
+            if len(rows) < batch:
                 return
             place = next_of(rows[-1])
 

@@ -33,12 +33,16 @@ class SpeakerRow(NamedTuple):
 
 
 class UtteranceRow(NamedTuple):
-    """One enrolled utterance: which model's, and the sealed vector and facts."""
+    """One enrolled utterance: which model's, and the sealed vector and facts.
+
+    ``audio`` is the sealed recording where that is to be kept; it is read by itself only.
+    """
 
     id: str
     speaker: str
     model: str
     sealed: bytes
+    audio: bytes | None = None
 
 
 class EnrolledRow(NamedTuple):
@@ -94,8 +98,17 @@ class GalleryStore(Protocol):
         has seen a number will be told a smaller one later.
         """
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken.
+
+        ``centroids`` goes with ``rows``; see `add_utterances`.
+        """
 
     def set_profile(self, row: SpeakerRow, audit: str) -> bool:
         """Replace a profile; return False where no speaker has this id and this key."""
@@ -103,11 +116,17 @@ class GalleryStore(Protocol):
     def speaker(self, speaker: str) -> SpeakerRow | None:
         """Return one speaker."""
 
-    def speakers(self) -> Iterator[SpeakerRow]:
-        """Yield all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
         """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
+
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
 
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""

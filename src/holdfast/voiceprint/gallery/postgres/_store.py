@@ -36,6 +36,8 @@ _BATCH = 4096
 _FILL_BATCH = 1024
 _FILL_S = 5.0
 _SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys USING (id)"
+_AUDIO = "SELECT number, id, a.sealed FROM utterances JOIN audio a ON a.utterance = id"
+_FEW = 8
 _UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances"
 _OPENABLE = (
     "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
@@ -150,8 +152,14 @@ class PostgresStore:
 
     # -- speakers and utterances
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as (db, note):
             if _value(db, "SELECT 1 FROM speakers WHERE id = %s", row.id) is not None:
                 return False
@@ -162,6 +170,8 @@ class PostgresStore:
                 row[:2],
             )
             db.execute("INSERT INTO speakers VALUES (%s, %s)", (row.id, row.profile))
+            if centroids is not None:
+                _insert(db, row, rows, centroids)
             note(audit)
         return True
 
@@ -180,10 +190,15 @@ class PostgresStore:
             row = db.execute(f"{_SPEAKERS} WHERE id = %s", (speaker,)).fetchone()
         return None if row is None else SpeakerRow(*row)
 
-    def speakers(self) -> Iterator[SpeakerRow]:
-        """Yield all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        with self._connections.one() as db:
+            return int(_value(db, f"{_COUNT} speakers"))
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
         query = f"{_SPEAKERS} WHERE id > %s ORDER BY id LIMIT %s"
-        for row in self._pages(query, [""], lambda row: [row[0]]):
+        for row in self._pages(query, [after], lambda row: [row[0]]):
             yield SpeakerRow(*row)
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
@@ -194,6 +209,12 @@ class PostgresStore:
         query = f"{query} ORDER BY number LIMIT %s"
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
+
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
+        query = f"{_AUDIO} WHERE speaker = %s AND number > %s ORDER BY number LIMIT %s"
+        for row in self._pages(query, [speaker, 0], lambda row: [speaker, row[0]], _FEW):
+            yield row[1], row[2]
 
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
@@ -207,14 +228,7 @@ class PostgresStore:
         with self._changing() as (db, note):
             if not _is_here(db, speaker):
                 return False
-            db.cursor().executemany(
-                "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)",
-                rows,
-            )
-            # Whatever this server searches itself: another one may let the database do it.
-            if _has(db, "centroids"):
-                _keep_centroids(db, [speaker.id], centroids)
-            _changed(db, speaker.id)
+            _insert(db, speaker, rows, centroids)
             note(audit)
         return True
 
@@ -276,14 +290,18 @@ class PostgresStore:
         self._connections.close()
 
     def _pages(
-        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+        self,
+        query: str,
+        place: list[Any],
+        next_of: Callable[[Any], list[Any]],
+        batch: int = _BATCH,
     ) -> Iterator[Any]:
         """Yield a query's rows page by page: no connection waits for who reads them slowly."""
         while True:
             with self._connections.one() as db:
-                rows = db.execute(query, (*place, _BATCH)).fetchall()
+                rows = db.execute(query, (*place, batch)).fetchall()
             yield from rows
-            if len(rows) < _BATCH:
+            if len(rows) < batch:
                 return
             place = next_of(rows[-1])
 
@@ -316,6 +334,25 @@ def _has(db: Connection, table: str) -> bool:
 def _is_here(db: Connection, row: SpeakerRow) -> bool:
     found = _value(db, "SELECT key FROM keys WHERE id = %s", row.id)
     return bool(found == row.wrapped_key)
+
+
+def _insert(
+    db: Connection, speaker: SpeakerRow, rows: Sequence[UtteranceRow], centroids: Centroids
+) -> None:
+    if not rows:
+        return
+    db.cursor().executemany(
+        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)",
+        [row[:4] for row in rows],
+    )
+    db.cursor().executemany(
+        "INSERT INTO audio VALUES (%s, %s)",
+        [(row.id, row.audio) for row in rows if row.audio is not None],
+    )
+    # Whatever this server searches itself: another one may let the database do it.
+    if _has(db, "centroids"):
+        _keep_centroids(db, [speaker.id], centroids)
+    _changed(db, speaker.id)
 
 
 def _changed(db: Connection, speaker: str) -> None:
