@@ -27,6 +27,8 @@ __all__ = ["DatabaseSearch", "MemorySearch", "Search", "Turned", "what_is_sealed
 
 # Utterances that are opened before their centroids are computed at once.
 _TOGETHER = 8192
+# Changes that are read one by one; more of them (an import) take longer than reading all anew.
+_MANY = 20_000
 
 
 class Search(Protocol):
@@ -61,7 +63,8 @@ class MemorySearch:
 
     def _follow(self, newest: int) -> None:
         """Read what has changed; the rest stays."""
-        if self._seen == 0:
+        changed = self._store.changes(self._seen) if self._seen else []
+        if self._seen == 0 or len(changed) > _MANY:
             # What changes while this is read has a later number, and is read again.
             indexes: dict[str, VoiceIndex] = {}
             for model, speakers, centroids in opened_centroids(self._store.enrolled(), self._vault):
@@ -69,7 +72,7 @@ class MemorySearch:
                 index.put_all(speakers, centroids)
             self._indexes, self._seen = indexes, newest
             return
-        for number, speaker in self._store.changes(self._seen):
+        for number, speaker in changed:
             self._read_again(speaker)
             self._seen = number
 
