@@ -25,6 +25,7 @@ from holdfast.voiceprint.gallery import (
     TemplateTampered,
     UnknownSpeaker,
     VaultKeyWrong,
+    _search,
     new_key,
     read_key,
 )
@@ -105,6 +106,36 @@ def test_who_is_erased_is_found_by_nobody(place: Place, gallery: Gallery) -> Non
     with pytest.raises(UnknownSpeaker):
         other.erase("ada")
     other.close()
+
+
+def test_many_changes_at_once_are_followed_too(
+    place: Place, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.put(Profile(id="ada"))
+    gallery.enrol("ada", [voice(1)])
+    probe = unit(voice(1).vector)
+    assert len(gallery.search(MODEL, probe, 9, 0.9)) == 1
+    monkeypatch.setattr(_search, "_MANY", 2)
+    other = place.open(KEY)
+    other.erase("ada")
+    for name in ("ben", "cy", "dot"):
+        other.put(Profile(id=name))
+        other.enrol(name, [voice(1)])
+    other.close()
+    found = {each.speaker for each in gallery.search(MODEL, probe, 9, 0.9)}
+    assert found == {"ben", "cy", "dot"}
+
+
+def test_a_gallery_that_went_back_to_a_copy_is_read_anew(place: Place, gallery: Gallery) -> None:
+    for name in ("ada", "ben"):
+        gallery.put(Profile(id=name))
+        gallery.enrol(name, [voice(len(name))])
+    probe = unit(voice(3).vector)
+    assert len(gallery.search(MODEL, probe, 5, 0.9)) == 2
+    place.order("DELETE FROM speakers WHERE id = 'ben'")
+    place.order("DELETE FROM utterances WHERE speaker = 'ben'")
+    place.order("DELETE FROM changes WHERE speaker = 'ben'")
+    assert [found.speaker for found in gallery.search(MODEL, probe, 5, 0.9)] == ["ada"]
 
 
 def test_a_template_that_was_changed_or_moved_is_refused(place: Place, gallery: Gallery) -> None:

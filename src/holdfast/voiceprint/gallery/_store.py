@@ -5,11 +5,12 @@ A store knows bytes only: no name, no vector, no key that opens anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 __all__ = [
     "AuditRow",
+    "CentroidRow",
     "Centroids",
     "Chain",
     "EnrolledRow",
@@ -51,8 +52,16 @@ class EnrolledRow(NamedTuple):
     utterance: UtteranceRow
 
 
-# One vector per model, out of all that is kept of a speaker; what a store may search in the clear.
-Centroids: TypeAlias = Callable[[SpeakerRow, Sequence[UtteranceRow]], Mapping[str, Sequence[float]]]
+class CentroidRow(NamedTuple):
+    """What a store may search in the clear: one vector of a speaker and model."""
+
+    speaker: str
+    model: str
+    vector: Sequence[float]
+
+
+# Makes vectors of all that is kept of some speakers, one speaker's utterances after another's.
+Centroids: TypeAlias = Callable[[Iterable[EnrolledRow]], Iterator[CentroidRow]]
 
 
 class AuditRow(NamedTuple):
