@@ -90,7 +90,7 @@ def voiceprint_of(
     supervisor: Supervisor,
     service: ServiceSettings,
     kept: KeptVoices,
-    detector: ChosenDetector | None,
+    detector: ChosenDetector | None = None,
 ) -> Voiceprint:
     """Return the application over a supervisor's models."""
 
