@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import urllib3
 
 from holdfast.config import Secret, ServiceSettings, Settings
 from holdfast.server import ServerSettings, running_server
-from holdfast.voiceprint.gallery import new_key
+from holdfast.voiceprint.gallery import Profile, Utterance, new_key
 from holdfast.wiring import Services, configured_services
 from tests.support.voices import SENTENCES, mixed, noisy, speak, telephone, write_wav
 
@@ -248,8 +249,6 @@ def test_enrolment_survives_a_restart_and_another_key_opens_nothing(
 def test_another_models_template_is_never_compared(
     tmp_path: Path, client: urllib3.PoolManager, folder: Path
 ) -> None:
-    from holdfast.voiceprint.gallery import Profile, Utterance
-
     services = services_in(tmp_path)
     gallery = services.voices.open()
     gallery.put(Profile(id="old"))
@@ -322,3 +321,41 @@ def test_speakers_are_listed_page_by_page_and_counted(
     assert f"holdfast_voiceprint_speakers {len(listed)}.0" in metrics
     for name in named:
         assert client.request("DELETE", f"{server}/speakers/{name}").status == 204
+
+
+def test_enrolled_voices_are_read_before_anybody_asks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="holdfast.wiring")
+    services = services_in(tmp_path)
+    vector = np.ones(192, np.float32)
+    for number in range(30):
+        services.voiceprint.gallery.put(Profile(id=f"s{number}"))
+        one = Utterance(vector=vector, model="m" * 16, speech_s=9.0)
+        services.voiceprint.gallery.enrol(f"s{number}", [one])
+    services.voices.close()
+
+    services = services_in(tmp_path)
+    with running_server(services, ServerSettings(port=0)):
+        for _ in range(100):
+            if "30 enrolled speakers are ready" in caplog.text:
+                break
+            time.sleep(0.05)
+    assert "30 enrolled speakers are ready" in caplog.text
+
+    # A key that is gone is said at start, not at the first question.
+    (tmp_path / "data/voiceprint/voiceprint.key").unlink()
+    services = services_in(tmp_path)
+    with running_server(services, ServerSettings(port=0)):
+        for _ in range(100):
+            if "cannot be opened" in caplog.text:
+                break
+            time.sleep(0.05)
+    assert "the enrolled voices cannot be opened" in caplog.text
+
+
+def test_a_service_without_voices_makes_no_place_for_them(tmp_path: Path) -> None:
+    services = services_in(tmp_path)
+    with running_server(services, ServerSettings(port=0)):
+        assert services.supervisor.wait_ready(60)
+    assert not (tmp_path / "data" / "voiceprint").exists()

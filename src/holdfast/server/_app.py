@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -31,6 +32,8 @@ from holdfast.wiring import Services
 
 __all__ = ["create_app"]
 
+_END_WITHIN_S = 5.0
+
 
 def create_app(services: Services, settings: ServerSettings | None = None) -> FastAPI:
     """Return the application over ``services``.
@@ -48,11 +51,16 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
         del app
         with recent.listening():
             services.supervisor.start()
+            voices = threading.Thread(target=services.voices.prepare, daemon=True)
+            voices.start()
             try:
                 yield
             finally:
                 await run_in_threadpool(services.supervisor.close)
                 await services.language.close()
+                await run_in_threadpool(services.voices.close)
+                # What was still being read ends by that; it may have been opened once more.
+                await run_in_threadpool(voices.join, _END_WITHIN_S)
                 await run_in_threadpool(services.voices.close)
                 await run_in_threadpool(send_spans)
 

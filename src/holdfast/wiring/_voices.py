@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from holdfast.voiceprint.gallery import Gallery
 
 __all__ = ["KeptVoices"]
+
+_log = logging.getLogger(__name__)
 
 _OWN_SCALE = "voiceprint-scale.json"
 _SCALE, _COHORT = "scale", "cohort"
@@ -64,6 +67,22 @@ class KeptVoices:
                     self._failed = time.monotonic(), error
                     raise
             return self._gallery
+
+    def prepare(self) -> None:
+        """Open them and have them ready to be searched, where there are any; failures are logged.
+
+        Whoever asks about voices before waits, or is told why they cannot be had.
+        """
+        try:
+            there = self._service.voiceprint_database is not None
+            if there or (self.folder() / "voiceprint" / "voiceprint.sqlite").exists():
+                begun = time.monotonic()
+                gallery = self.open()
+                gallery.prepare()
+                seconds = time.monotonic() - begun
+                _log.info("%d enrolled speakers are ready after %.2f s", gallery.count(), seconds)
+        except HoldfastError as error:
+            _log.warning("%s: %s (%s)", error, error.why, error.hint)
 
     def count(self) -> int | None:
         """Return how many are enrolled; None where they have not been opened, or cannot be read."""

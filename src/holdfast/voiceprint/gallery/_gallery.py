@@ -191,6 +191,10 @@ class Gallery:
             models.setdefault(row.speaker, set()).add(row.model)
         return sorted(speaker for speaker, found in models.items() if model not in found)
 
+    def prepare(self) -> None:
+        """Do what the first search would have to wait for, which takes seconds for many voices."""
+        self._search.prepare()
+
     def search(self, model: str, probe: Vectors, most: int, at_least: float) -> list[Found]:
         """Return the speakers that a voice sounds like; see `VoiceIndex.search`.
 

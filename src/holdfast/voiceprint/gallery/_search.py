@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple, Protocol
@@ -29,6 +31,7 @@ __all__ = ["DatabaseSearch", "MemorySearch", "Search", "Turned", "what_is_sealed
 _TOGETHER = 8192
 # Changes that are read one by one; more of them (an import) take longer than reading all anew.
 _MANY = 20_000
+_PAUSE_S = 0.2
 
 
 class Search(Protocol):
@@ -36,6 +39,9 @@ class Search(Protocol):
 
     def search(self, model: str, probe: Vectors, most: int, at_least: float) -> list[Found]:
         """Return them, the best first; see `VoiceIndex.search`."""
+
+    def prepare(self) -> None:
+        """Do what the first search would have to wait for."""
 
 
 class MemorySearch:
@@ -50,6 +56,18 @@ class MemorySearch:
 
     def search(self, model: str, probe: Vectors, most: int, at_least: float) -> list[Found]:
         """Return the speakers above a score, the best first."""
+        with self._followed():
+            index = self._indexes.get(model)
+            return [] if index is None else index.search(probe, most, at_least)
+
+    def prepare(self) -> None:
+        """Read every voice."""
+        with self._followed():
+            pass
+
+    @contextlib.contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Have the turn, with what is kept as it is now."""
         # Outside of the turn: for a store that does not answer all wait together, not in a row.
         newest = self._store.last_change()
         with self._turn:
@@ -58,8 +76,7 @@ class MemorySearch:
                 self._seen = 0
             if newest > self._seen:
                 self._follow(newest)
-            index = self._indexes.get(model)
-            return [] if index is None else index.search(probe, most, at_least)
+            yield
 
     def _follow(self, newest: int) -> None:
         """Read what has changed; the rest stays."""
@@ -136,6 +153,14 @@ class DatabaseSearch:
             if score >= at_least:
                 found.append(Found(speaker, score))
         return sorted(found, key=lambda each: -each.score)
+
+    def prepare(self) -> None:
+        """Have the vectors made that are missing, until there are none."""
+        while not self._full:
+            try:
+                self._fill()
+            except SearchUnready:
+                time.sleep(_PAUSE_S)  # others enrol meanwhile, or are filling it themselves
 
     def _fill(self) -> None:
         left = -1
