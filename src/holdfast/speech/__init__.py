@@ -1,4 +1,4 @@
-"""Speech: where in a recording somebody speaks."""
+"""Speech: where in a recording somebody speaks, what is said, and saying it."""
 
 from holdfast.speech._engine import (
     EngineUnusable,
@@ -14,15 +14,24 @@ from holdfast.speech._segments import (
     VadOptions,
     find_segments,
 )
+from holdfast.speech._synthesis import SpokenVoice, SynthesisEngine
+from holdfast.speech._transcript import Passage, ReadOptions, Task, TranscriptionEngine, Word
 
 __all__ = [
     "EngineUnusable",
     "OptionInvalid",
+    "Passage",
+    "ReadOptions",
     "Segment",
     "SegmentFinder",
+    "SpokenVoice",
+    "SynthesisEngine",
+    "Task",
+    "TranscriptionEngine",
     "VadOptions",
     "VoiceActivityEngine",
     "VoiceActivityStream",
+    "Word",
     "detect_speech",
     "find_segments",
     "sample_recording",
