@@ -6,6 +6,8 @@ from holdfast.speech._engine import (
     VoiceActivityStream,
     detect_speech,
 )
+from holdfast.speech._formats import FORMATS, Format, Transcript, subtitles, transcript_json
+from holdfast.speech._languages import LANGUAGES, language_code
 from holdfast.speech._sample import sample_recording
 from holdfast.speech._segments import (
     OptionInvalid,
@@ -18,7 +20,10 @@ from holdfast.speech._synthesis import SpokenVoice, SynthesisEngine
 from holdfast.speech._transcript import Passage, ReadOptions, Task, TranscriptionEngine, Word
 
 __all__ = [
+    "FORMATS",
+    "LANGUAGES",
     "EngineUnusable",
+    "Format",
     "OptionInvalid",
     "Passage",
     "ReadOptions",
@@ -27,6 +32,7 @@ __all__ = [
     "SpokenVoice",
     "SynthesisEngine",
     "Task",
+    "Transcript",
     "TranscriptionEngine",
     "VadOptions",
     "VoiceActivityEngine",
@@ -34,5 +40,8 @@ __all__ = [
     "Word",
     "detect_speech",
     "find_segments",
+    "language_code",
     "sample_recording",
+    "subtitles",
+    "transcript_json",
 ]
