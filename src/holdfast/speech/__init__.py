@@ -1,5 +1,6 @@
 """Speech: where in a recording somebody speaks, what is said, and saying it."""
 
+from holdfast.speech._clips import LONGEST_CLIP_S, Clip, ClipCutter
 from holdfast.speech._engine import (
     EngineUnusable,
     VoiceActivityEngine,
@@ -22,6 +23,9 @@ from holdfast.speech._transcript import Passage, ReadOptions, Task, Transcriptio
 __all__ = [
     "FORMATS",
     "LANGUAGES",
+    "LONGEST_CLIP_S",
+    "Clip",
+    "ClipCutter",
     "EngineUnusable",
     "Format",
     "OptionInvalid",

@@ -7,7 +7,7 @@ Rules only; nothing here does I/O. The hysteresis is Silero's: speech begins whe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.errors import HoldfastError
@@ -124,6 +124,16 @@ class SegmentFinder:
         for probability in probabilities:
             self._frame(probability)
             self._position += FRAME_SAMPLES
+
+    @property
+    def settled(self) -> Sequence[Segment]:
+        """The segments whose ends are known, not padded; more come behind them."""
+        return self._found
+
+    @property
+    def open_since(self) -> int | None:
+        """Where the segment begins that is still going on; None in silence."""
+        return self._start
 
     def finish(self, total: int) -> list[Segment]:
         """Return the segments of a recording of ``total`` samples, padded, in order."""

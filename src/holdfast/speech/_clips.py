@@ -1,0 +1,121 @@
+"""Speech in clips that a reader takes at once, cut while the recording is still coming.
+
+Rules only; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from holdfast.speech._segments import RATE_HZ, Segment, SegmentFinder, VadOptions
+
+if TYPE_CHECKING:
+    from holdfast.media import Waveform
+
+__all__ = ["LONGEST_CLIP_S", "Clip", "ClipCutter"]
+
+# Whisper hears thirty seconds at a time, and takes as long for three: clips are filled up.
+LONGEST_CLIP_S = 30
+_LONGEST = LONGEST_CLIP_S * RATE_HZ
+_PAD = RATE_HZ // 5
+# In a longer pause a reader begins to imagine things.
+_PAUSE = 3 * RATE_HZ
+_SPEECH_S = LONGEST_CLIP_S - 2 * _PAD / RATE_HZ
+
+
+class Clip(NamedTuple):
+    """A stretch of a recording with speech in it.
+
+    ``start`` is its first sample, at 16 kHz; ``waveform`` float32, shape (samples,), at most 30 s.
+    """
+
+    start: int
+    waveform: Waveform
+
+    @property
+    def start_s(self) -> float:
+        """Where it begins, in seconds."""
+        return self.start / RATE_HZ
+
+
+class ClipCutter:
+    """Cuts a recording into clips by where somebody speaks; holds little more than one clip.
+
+    Every clip begins and ends in a pause where there is one, with a fifth of a second around the
+    speech; silence longer than three seconds is in none.
+    """
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        options = VadOptions(threshold=threshold, min_silence_ms=160, max_speech_s=_SPEECH_S)
+        self._finder = SegmentFinder(options)
+        self._taken = 0  # of the finder's segments
+        self._group: Segment | None = None
+        self._held: list[Waveform] = []
+        self._held_from = 0
+        self._total = 0
+
+    def feed(self, waveform: Waveform, probabilities: Sequence[float]) -> list[Clip]:
+        """Take the next samples, and the probabilities of frames that they complete.
+
+        Args:
+            waveform: float32, shape (samples,), mono, 16 kHz.
+            probabilities: of speech, of frames of 512 samples, as an engine gives them.
+
+        Returns:
+            the clips that are complete now.
+        """
+        self._held.append(waveform)
+        self._total += len(waveform)
+        self._finder.feed(probabilities)
+        clips = self._settle(self._finder.settled[self._taken :])
+        self._taken = len(self._finder.settled)
+        self._forget()
+        return clips
+
+    def finish(self, probabilities: Sequence[float]) -> list[Clip]:
+        """Take the last frame's probability, if any; return the clips that are left."""
+        self._finder.feed(probabilities)
+        found = self._finder.finish(self._total)
+        clips = self._settle(found[self._taken :])
+        if self._group is not None:
+            clips.append(self._clip(self._group))
+            self._group = None
+        return clips
+
+    def _settle(self, segments: Sequence[Segment]) -> list[Clip]:
+        clips = []
+        for segment in segments:
+            group = self._group
+            if group is None:
+                self._group = segment
+            elif (
+                segment.stop + _PAD - max(group.start - _PAD, 0) <= _LONGEST
+                and segment.start - group.stop <= _PAUSE
+            ):
+                self._group = Segment(group.start, segment.stop)
+            else:
+                # The pause between both is shared out.
+                reach = min(_PAD, max(segment.start - group.stop, 0) // 2)
+                clips.append(self._clip(group, group.stop + reach))
+                self._group = segment
+        return clips
+
+    def _clip(self, group: Segment, stop: int | None = None) -> Clip:
+        import numpy as np
+
+        start = max(group.start - _PAD, self._held_from)
+        stop = min(group.stop + _PAD if stop is None else stop, self._total, start + _LONGEST)
+        held = np.concatenate(self._held)
+        return Clip(start, held[start - self._held_from : stop - self._held_from].copy())
+
+    def _forget(self) -> None:
+        """Let go of samples that no clip can need any more."""
+        wanted = [self._total - _PAD - RATE_HZ]
+        if self._group is not None:
+            wanted.append(self._group.start - _PAD)
+        if self._finder.open_since is not None:
+            wanted.append(self._finder.open_since - _PAD)
+        first = max(min(wanted), 0)
+        while self._held and self._held_from + len(self._held[0]) <= first:
+            self._held_from += len(self._held.pop(0))
