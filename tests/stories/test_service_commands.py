@@ -24,11 +24,12 @@ def test_check_asks_everything_and_says_a_line_each(tmp_path: Path) -> None:
         "health", "readiness", "models", "model silero-vad", "model voiceprint", "model language",
         "metrics", "refusals", "speech: voice activity", "voiceprint: enrollment",
         "voiceprint: verification", "voiceprint: identification", "voiceprint: two recordings",
-        "voiceprint: anti-spoofing", "voiceprint: erasure", "asynchronous client",
+        "voiceprint: anti-spoofing", "voiceprint: one's own data",
+        "voiceprint: erasure", "asynchronous client",
     ]  # fmt: skip
     assert [line[6:34].strip() for line in lines] == names
     assert all(line.startswith("ok    ") for line in lines)
-    assert "16 passed, 0 failed" in told.stderr
+    assert "17 passed, 0 failed" in told.stderr
     assert [item["check"] for item in json.loads(as_json.stdout)] == names
     assert status.returncode == 0
     assert "silero-vad" in status.stdout
@@ -59,7 +60,7 @@ def test_check_shows_the_key_that_the_service_wants(tmp_path: Path) -> None:
 def test_the_self_test_brings_loads_and_asks(tmp_path: Path) -> None:
     done = holdfast("test", env=bare(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "16 passed, 0 failed" in done.stderr
+    assert "17 passed, 0 failed" in done.stderr
     (tmp_path / "other").mkdir()
     offline = holdfast("test", "--offline", env=bare(tmp_path / "other"))
     assert offline.returncode == 1

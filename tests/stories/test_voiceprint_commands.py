@@ -109,6 +109,76 @@ def test_thresholds_are_fitted_to_ones_own_trials_and_rated(tmp_path: Path) -> N
     assert json.loads(verdict.stdout)["operating_point"]["data"] == "four voices"
 
 
+STRANGERS = (
+    "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "Andy", "Annie",
+    "Denis", "Diogo", "Gene", "Hugo", "Iven", "Lee", "Mario", "Michael", "Nguyen", "Robert",
+)  # fmt: skip
+
+
+def test_scores_are_normalised_with_strangers_from_calibration_to_decision(tmp_path: Path) -> None:
+    audio, cohort = tmp_path / "audio", tmp_path / "cohort"
+    names: dict[str, list[str]] = {}
+    for voice in VOICES:
+        folder = audio / voice.replace(":", "-")
+        folder.mkdir(parents=True)
+        names[voice] = [
+            speak(folder, voice, text).relative_to(audio).as_posix() for text in SENTENCES[:3]
+        ]
+    lines = [f"1 {first} {other}" for first, *others in names.values() for other in others]
+    lines += [f"0 {one[0]} {other[1]}" for one in names.values() for other in names.values()
+              if one is not other]  # fmt: skip
+    trials = tmp_path / "trials.txt"
+    trials.write_text("\n".join(lines) + "\n")
+    for stranger in STRANGERS:
+        (cohort / stranger).mkdir(parents=True)
+        speak(cohort / stranger, f"espeak:{stranger}", SENTENCES[5])
+    env = bare(tmp_path)
+    probe = [*(audio / name for name in names[VOICES[0]][:2])]
+    plain = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
+
+    given = ("voiceprint", "calibrate", trials, "--audio", audio, "--data", "four voices")
+    few = tmp_path / "few"
+    (few / "one").mkdir(parents=True)
+    speak(few / "one", "espeak:f1", SENTENCES[0])
+    refused = holdfast(*given, "--cohort", few, env=env)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error[cohort-invalid]" in refused.stderr
+    assert "1 people are there, and 20 are needed" in refused.stderr
+    (cohort / "notes.txt").write_text("no recording")
+    refused = holdfast(*given, "--cohort", cohort, env=env)
+    assert "notes.txt" in refused.stderr
+
+    fitted = holdfast(*given, "--cohort", cohort, "--skip-unusable", "--json", env=env)
+    assert fitted.returncode == 0, fitted.stderr
+    scale = json.loads(fitted.stdout)
+    assert len(scale["cohort"]) == 16
+    assert scale["min_same_voice"] is not None  # what the model's own scale knows is kept
+    found = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
+    assert found["operating_point"]["normalised"] is True
+    assert found["decision"] == "accept"
+    assert found["threshold"] == pytest.approx(scale["accept_at"], abs=1e-4)
+    assert found["score"] != pytest.approx(plain["score"], abs=0.05)
+    rated = holdfast("voiceprint", "evaluate", trials, "--audio", audio, "--json", env=env)
+    outcome = json.loads(rated.stdout)
+    assert outcome["figures"]["eer"]["value"] < 0.2
+
+    # Enrolled speakers are found by the same scores.
+    for number, voice in enumerate(VOICES):
+        files = [audio / name for name in names[voice][1:]]
+        holdfast("voiceprint", "enroll", f"speaker-{number}", *files, env=env)
+    named = json.loads(holdfast("voiceprint", "identify", probe[0], "--json", env=env).stdout)
+    assert [each["speaker_id"] for each in named["candidates"]] == ["speaker-0"]
+    own = json.loads(
+        holdfast("voiceprint", "verify", "speaker-0", probe[0], "--json", env=env).stdout
+    )
+    assert own["score"] == pytest.approx(named["candidates"][0]["score"], abs=1e-3)
+
+    # Fitted without, scores are cosines again.
+    assert holdfast(*given, env=env).returncode == 0
+    again = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
+    assert again["score"] == plain["score"]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [("", "it has no trials"), ("1 a.wav\nx b c\n", "line 1"), (None, "No such file")],

@@ -92,7 +92,8 @@ def test_the_same_voice_is_accepted_and_others_are_not(
     assert found["llr"] > 0
     assert found["operating_point"]["false_accept_rate"] <= 0.01
     assert "synthetic" in found["operating_point"]["data"]
-    assert found["spoof"] == {"decision": "not_evaluated", "score": None, "model": None}
+    assert found["spoof"]["decision"] == "not_evaluated"
+    assert found["spoof"]["reason"] == "no detector is mounted"
     for other in {"her", "him", "third"} - {speaker}:
         _, found = send(client, f"{server}/verify", [own], speaker_id=other)
         assert found["decision"] == "reject", found
@@ -273,3 +274,50 @@ def test_without_a_place_for_data_the_rest_goes_on(
         listed = client.request("GET", f"{running.url}/v1/voiceprint/speakers")
         assert (listed.status, listed.json()["error"]["code"]) == (503, "no-data-folder")
         assert client.request("GET", f"{running.url}/ready").status == 200
+
+
+def test_ones_own_data_leaves_and_comes_back(
+    server: str, client: urllib3.PoolManager, folder: Path
+) -> None:
+    enrolled(client, server, folder, "leaving", HER)
+    exported = client.request("GET", f"{server}/speakers/leaving/export").json()
+    assert len(exported["utterances"]) == 4
+    refused = client.request("POST", f"{server}/speakers", json=exported)
+    assert refused.status == 422
+    assert "is here already" in refused.json()["error"]["message"]
+    assert client.request("DELETE", f"{server}/speakers/leaving").status == 204
+    taken = client.request("POST", f"{server}/speakers", json=exported)
+    assert taken.status == 201
+    assert taken.json()["id"] == "leaving"
+    own = speak(folder, HER, SENTENCES[5])
+    found = send(client, f"{server}/verify", [own], speaker_id="leaving")[1]
+    assert found["decision"] == "accept"
+    for rubbish in ({}, {"form": "another"}, exported | {"utterances": [{"vector": "?"}]}):
+        answer = client.request("POST", f"{server}/speakers", json=rubbish)
+        assert answer.status == 422, answer.data
+    answer = client.request("POST", f"{server}/speakers", body=b"[1]")
+    assert answer.status == 422
+    assert client.request("DELETE", f"{server}/speakers/leaving").status == 204
+
+
+def test_speakers_are_listed_page_by_page_and_counted(
+    server: str, client: urllib3.PoolManager
+) -> None:
+    named = [f"page-{number}" for number in range(5)]
+    for name in named:
+        assert client.request("PUT", f"{server}/speakers/{name}", json={}).status == 200
+    seen, after = [], "page"
+    while after is not None:
+        page = client.request("GET", f"{server}/speakers?after={after}&limit=2").json()
+        assert len(page["speakers"]) <= 2
+        seen += [each["id"] for each in page["speakers"]]
+        after = page["next"]
+    assert [name for name in seen if name.startswith("page-")] == named
+    assert seen == sorted(seen)
+    assert client.request("GET", f"{server}/speakers?limit=0").status == 422
+    url = server.removesuffix("/v1/voiceprint")
+    metrics = client.request("GET", f"{url}/metrics").data.decode()
+    listed = client.request("GET", f"{server}/speakers").json()["speakers"]
+    assert f"holdfast_voiceprint_speakers {len(listed)}.0" in metrics
+    for name in named:
+        assert client.request("DELETE", f"{server}/speakers/{name}").status == 204

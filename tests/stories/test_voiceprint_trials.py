@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from holdfast.cli.main import main
-from holdfast.media import Recording
-from holdfast.voiceprint import SpoofVerdict, Voiceprint
+from holdfast.mirror import Repositories, running_hub
 from tests.stories.test_apps import Run, bare, holdfast
 from tests.support.browser import browsing, chromium
+from tests.support.detectors import played_back, write_graph
 from tests.support.voices import SENTENCES, speak
 
 VOICES = ("flite:slt", "flite:rms", "espeak:Storm", "espeak:travis")
@@ -244,53 +242,65 @@ def test_models_of_several_recordings_are_compared_as_the_gallery_does(
     assert json.loads(verified.stdout)["score"] == pytest.approx(score, abs=1e-4)
 
 
-def detector_list(tmp_path: Path, names: Named) -> Path:
-    lines = [f"S{at} {name} - - bonafide" for at, name in enumerate(names[VOICES[0]])]
-    lines += [f"S{at} {name} - A0{1 + at % 2} spoof" for at, name in enumerate(names[VOICES[1]])]
-    return written(tmp_path / "cm", lines)
-
-
 def test_a_list_for_detectors_needs_one(tmp_path: Path, spoken: tuple[Path, Named]) -> None:
     audio, names = spoken
-    if hasattr(Voiceprint, "detect"):
-        pytest.skip("a detector may be mounted in this version")
-    done = evaluate(detector_list(tmp_path, names), audio, env=bare(tmp_path))
+    trials = written(tmp_path / "cm", [f"S {names[VOICES[0]][0]} - - bonafide"])
+    done = evaluate(trials, audio, env=bare(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "error[detector-missing]: no detector is mounted" in done.stderr
 
 
-def fooled(self: Voiceprint, source: Recording) -> Generator[Any, Any, SpoofVerdict]:
-    """Take one voice for genuine, and all others for attacks."""
-    assert isinstance(source.file, Path)
-    genuine = source.file.parent.name == "flite-slt"
-    kind: Any = "bona_fide" if genuine else "spoof"
-    return SpoofVerdict(kind, (1.0 if genuine else -1.0) + int(source.file.stem) / 10, "fooled")
-    yield
-
-
 def test_a_detector_is_rated_alone_and_in_tandem(
-    tmp_path: Path,
-    spoken: tuple[Path, Named],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, spoken: tuple[Path, Named]
 ) -> None:
-    audio, names = spoken
-    monkeypatch.setattr(Voiceprint, "detect", fooled, raising=False)
-    env = bare(tmp_path)
-    given = ["--audio", str(audio), "--json"]
-    cm, folder = detector_list(tmp_path, names), tmp_path / "report"
-    assert main(["voiceprint", "evaluate", str(cm), *given, "--report", str(folder)], env) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["counts"] == {"bonafide": 4, "spoof": 4}
-    assert told["figures"]["eer"]["value"] == 0
-    assert set(told["attacks"]) == {"A01", "A02"}
-    assert "attacks are detected" in (folder / "report.html").read_text()
+    source, names = spoken
+    audio = tmp_path / "audio"
+    shutil.copytree(source, audio)
+    # The attack is the right speaker's own voice, through a loudspeaker.
+    played = {
+        name: played_back(audio / name).relative_to(audio).as_posix()
+        for voice in VOICES for name in names[voice][1:3]
+    }  # fmt: skip
+    write_graph(tmp_path / "hub/acme/detector/model.onnx")
+    with running_hub(Repositories(tmp_path / "hub")) as hub:
+        env = bare(tmp_path) | {
+            "HF_ENDPOINT": hub.url,
+            "HOLDFAST_VOICEPRINT_SPOOF_MODEL": "acme/detector",
+            "HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE": "1",
+        }
+        lines = [f"S{at % 2} {name} - - bonafide" for at, name in enumerate(played)]
+        lines += [f"S{at % 2} {name} - A0{1 + at % 2} spoof"
+                  for at, name in enumerate(played.values())]  # fmt: skip
+        cm, folder = written(tmp_path / "cm", lines), tmp_path / "report"
+        done = evaluate(cm, audio, "--json", "--report", folder, env=env)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["counts"] == {"bonafide": 8, "spoof": 8}
+        assert told["figures"]["eer"]["value"] <= 0.25
+        assert set(told["attacks"]) == {"A01", "A02"}
+        assert told["model"] == told["detector"]
+        assert "attacks are detected" in (folder / "report.html").read_text()
 
-    tandem = written(tmp_path / "tandem", pairs(names, attacks=True))
-    assert main(["voiceprint", "evaluate", str(tandem), *given], env) == 0
-    figures = json.loads(capsys.readouterr().out)["figures"]
-    # Three of four speakers are refused whatever they say: a-DCF's best is to accept everybody.
-    assert figures["min_a_dcf"]["value"] < figures["tandem_min_a_dcf"]["value"] <= 1
+        attacks = [f"spoof {names[voice][0]} {played[name]}"
+                   for voice in VOICES for name in names[voice][1:3]]  # fmt: skip
+        tandem, scores = written(tmp_path / "tandem", pairs(names) + attacks), tmp_path / "scores"
+        done = evaluate(tandem, audio, "--json", "--scores", scores, env=env)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        figures = told["figures"]
+        assert set(figures) >= {"tandem_min_a_dcf", "tandem_spf_eer", "tandem_eer"}
+        rows = [line.split("\t") for line in scores.read_text().splitlines()[2:]]
+        for each in told["outcomes"]:
+            own = [row for row in rows if row[0] == each["kind"]]
+            low = told["scale"]["reject_below"]
+            refused = [row for row in own if row[5] == "spoof" or float(row[4]) < low]
+            assert each["rejected"] == pytest.approx(len(refused) / len(own))
+            assert {row[5] for row in own} <= {"bona_fide", "spoof"}
+        again = json.loads(evaluate(tandem, audio, "--json", "--scores", scores, env=env).stdout)
+        assert again["figures"] == figures
+        without = env | {"HOLDFAST_VOICEPRINT_SPOOF_MODEL": "none"}
+        refused = evaluate(tandem, audio, "--scores", scores, env=without)
+        assert "is of another detector" in refused.stderr
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, spoken: tuple[Path, Named]) -> None:

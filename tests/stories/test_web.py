@@ -182,7 +182,9 @@ def test_a_voice_is_enrolled_verified_and_identified_on_the_page(
         page.set_input_files("#voice-files", voices.second)
         button("button", name="Verify").click()
         expect(told).to_have_text("Accepted.")
-        expect(page.locator("#voice-figures")).to_contain_text("Spoofing was not evaluated.")
+        expect(page.locator("#voice-spoof")).to_have_text(
+            "Spoofing was not evaluated: no detector is mounted."
+        )
         left = "e => parseFloat(e.style.left)"
         score, threshold = (
             page.locator(f"#voice-scale .{name}").evaluate(left) for name in ("score", "threshold")

@@ -11,6 +11,7 @@ import pytest
 from tests.support.core import Shop, User, opened_shop
 from tests.support.deny import unavailable
 from tests.support.filesystems import KINDS
+from tests.support.postgres import Postgres, running_postgres
 from tests.support.powercut import PowerCutDisk, power_cut_disk
 from tests.support.users import Stranger, stranger_user
 
@@ -34,6 +35,13 @@ def stranger() -> Iterator[Stranger]:
     """User 12345 of group 0, without a passwd entry, with a Python that can import holdfast."""
     with stranger_user() as someone:
         yield someone
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL with pgvector, shared by all tests; each makes databases of its own."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -96,27 +96,30 @@ def test_two_voices_are_less_alike_than_one() -> None:
     assert split_similarity(alone[:3].astype(np.float32)) is None
 
 
+UNJUDGED = SpoofVerdict("not_evaluated")
+
+
 @pytest.mark.parametrize(
     ("score", "wrong", "spoof", "outcome"),
     [
-        (0.7, [], None, "accept"),
-        (0.6, [], None, "accept"),
-        (0.5, [], None, "inconclusive"),
-        (0.39, [], None, "reject"),
-        (0.9, [Refusal("too-noisy", "")], None, "inconclusive"),
-        (0.1, [Refusal("too-noisy", "")], None, "inconclusive"),
-        (0.9, [], SpoofVerdict("spoof", -2.0, "d"), "reject"),
-        (0.9, [Refusal("too-noisy", "")], SpoofVerdict("spoof", -2.0, "d"), "reject"),
-        (0.9, [], SpoofVerdict("bona_fide", 2.0, "d"), "accept"),
-        (0.1, [], SpoofVerdict("bona_fide", 2.0, "d"), "reject"),
-        (0.9, [], SpoofVerdict("not_evaluated"), "accept"),
+        (0.7, [], UNJUDGED, "accept"),
+        (0.6, [], UNJUDGED, "accept"),
+        (0.5, [], UNJUDGED, "inconclusive"),
+        (0.39, [], UNJUDGED, "reject"),
+        (0.9, [Refusal("too-noisy", "")], UNJUDGED, "inconclusive"),
+        (0.1, [Refusal("too-noisy", "")], UNJUDGED, "inconclusive"),
+        (0.9, [], SpoofVerdict("spoof", -2.0, 0.0, "d"), "reject"),
+        (0.9, [Refusal("too-noisy", "")], SpoofVerdict("spoof", -2.0, 0.0, "d"), "reject"),
+        (0.9, [], SpoofVerdict("bona_fide", 2.0, 0.0, "d"), "accept"),
+        (0.1, [], SpoofVerdict("bona_fide", 2.0, 0.0, "d"), "reject"),
+        (0.9, [], SpoofVerdict("not_evaluated", model="d", reason="too short"), "inconclusive"),
     ],
 )
 def test_decisions(score: float, wrong: Any, spoof: Any, outcome: str) -> None:
     found = decide(score, SCALE, wrong, spoof)
     assert found.outcome == outcome
     assert found.llr == pytest.approx(10 * score - 5)
-    if outcome == "inconclusive" or (spoof and spoof.decision == "spoof"):
+    if outcome == "inconclusive" or spoof.decision == "spoof":
         assert found.reasons
 
 
@@ -124,7 +127,7 @@ def test_decisions(score: float, wrong: Any, spoof: Any, outcome: str) -> None:
 def test_a_higher_score_is_never_decided_worse(low: float, high: float) -> None:
     order = {"reject": 0, "inconclusive": 1, "accept": 2}
     low, high = sorted((low, high))
-    first, second = (decide(each, SCALE, [], None).outcome for each in (low, high))
+    first, second = (decide(each, SCALE, [], UNJUDGED).outcome for each in (low, high))
     assert order[first] <= order[second]
 
 

@@ -21,8 +21,8 @@ from holdfast.voiceprint.evaluation import (
     Trial,
     TrialsInvalid,
     WorkFile,
-    cosines,
     enrolment_of,
+    pair_scores,
     parse,
     read_trials,
 )
@@ -148,7 +148,7 @@ def test_a_model_is_the_mean_of_its_recordings_directions(tmp_path: Path) -> Non
     found = read_trials(trials, enrolment=[enrolled])
     vectors = {"a": [3.0, 0.0], "b": [0.0, 0.5], "f": [2.0, 0.0]}
     known = {name: Measured(np.array(each, np.float32)) for name, each in vectors.items()}
-    scores = cosines(found, found.trials, known)
+    scores = pair_scores(found, found.trials, known)
     assert scores[0] == pytest.approx(np.sqrt(0.5))  # both count alike, whatever their length
     assert np.isnan(scores[1:]).all()
 
@@ -205,7 +205,9 @@ def test_work_that_was_cut_off_anywhere_goes_on(
     path = tmp_path_factory.mktemp("work") / "work"
     random = np.random.default_rng(1)
     found = {
-        name: Measured(random.normal(size=24).astype(np.float32), SpoofVerdict("spoof", -1.0, "m"))
+        name: Measured(
+            random.normal(size=24).astype(np.float32), SpoofVerdict("spoof", -1.0, model="m")
+        )
         for name in ("a", "b/ü.wav", "c")
     } | {"d": Measured(None, SpoofVerdict("bona_fide", 0.5))}
     with WorkFile(path, ABOUT) as work:

@@ -1,7 +1,6 @@
 """Questions to a language model, passed on to the server that answers them."""
 
 import asyncio
-import json
 import logging
 
 from fastapi import APIRouter, Request
@@ -10,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from holdfast.api._schemas import refusals
-from holdfast.api._uploads import UploadInvalid, UploadTooLarge
+from holdfast.api._uploads import received_object
 from holdfast.language import LanguageUnavailable, Passed
 from holdfast.wiring import Services
 
@@ -48,7 +47,7 @@ def language_routes(services: Services) -> APIRouter:
     )
     async def chat(request: Request) -> Response:
         """Answer as the back end does, piece by piece where that was asked for."""
-        body = await _body(request)
+        body, _ = await received_object(request, _MOST_BYTES)
         passed = await _while_there(request, asyncio.create_task(services.language.ask(body)))
         try:
             return _PassedOn(request, passed)
@@ -110,26 +109,3 @@ async def _given_up(asking: "asyncio.Task[Passed]") -> None:
     await asyncio.wait({asking})
     if not asking.cancelled() and asking.exception() is None:
         await asking.result().aclose()  # it came at the last moment
-
-
-async def _body(request: Request) -> bytes:
-    """Receive the question; what it says is the back end's to judge.
-
-    Raises:
-        UploadTooLarge: it is longer than any conversation.
-        UploadInvalid: it is no JSON object.
-    """
-    received = bytearray()
-    async for block in request.stream():
-        received += block
-        if len(received) > _MOST_BYTES:
-            raise UploadTooLarge(
-                f"a question may have at most {_MOST_BYTES // 1_000_000} MB", why="send less"
-            )
-    try:
-        sound = isinstance(json.loads(received), dict)
-    except (ValueError, RecursionError):
-        sound = False
-    if not sound:
-        raise UploadInvalid("the question cannot be read", why="it is no JSON object")
-    return bytes(received)

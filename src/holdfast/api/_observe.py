@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPMethod
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -55,11 +55,32 @@ class _Models(Collector):
         return [state, waiting, running, memory]
 
 
-class Metrics:
-    """The numbers of one application."""
+class _Speakers(Collector):
+    """How many are enrolled, where that can be told."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, count: Callable[[], int | None]) -> None:
+        self._count = count
+
+    def collect(self) -> list[Metric]:
+        """Return the one family."""
+        family = GaugeMetricFamily("holdfast_voiceprint_speakers", "Speakers who are enrolled")
+        count = self._count()
+        if count is not None:
+            family.add_metric([], count)
+        return [family]
+
+
+class Metrics:
+    """The numbers of one application.
+
+    Args:
+        supervisor: knows the models.
+        speakers: returns how many are enrolled; None where that is not known.
+    """
+
+    def __init__(self, supervisor: Supervisor, speakers: Callable[[], int | None]) -> None:
         self._registry = CollectorRegistry()
+        self._registry.register(_Speakers(speakers))
         self._models = _Models(supervisor)
         self._registry.register(self._models)
         self.requests = Counter(
@@ -69,6 +90,11 @@ class Metrics:
         self.seconds = Histogram(
             "holdfast_request_seconds", "Seconds from a request's head to its answer's end",
             ["method", "route"], registry=self._registry, buckets=_BUCKETS_S,
+        )  # fmt: skip
+
+        self.decisions = Counter(
+            "holdfast_voiceprint_decisions", "What was decided about voices",
+            ["question", "outcome"], registry=self._registry,
         )  # fmt: skip
 
     def text(self, others: Sequence[ModelStatus] = ()) -> bytes:

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
@@ -19,6 +20,7 @@ __all__ = [
     "UploadStalled",
     "UploadTooLarge",
     "blocks_of",
+    "received_object",
     "received_upload",
 ]
 
@@ -103,6 +105,26 @@ async def received_upload(
         yield _upload_of(form)
     finally:
         await form.close()
+
+
+async def received_object(request: Request, limit_bytes: int) -> tuple[bytes, dict[str, Any]]:
+    """Receive a JSON object; return it as it came, and as it reads.
+
+    Raises:
+        UploadTooLarge: there are more bytes than may be sent.
+        UploadStalled: it did not come to its end.
+        UploadInvalid: it is no JSON object.
+    """
+    received = bytearray()
+    async for block in _counted(request, limit_bytes):
+        received += block
+    try:
+        content = json.loads(received)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UploadInvalid("the request cannot be read", why="it is no JSON object")
+    return bytes(received), content
 
 
 async def _counted(request: Request, limit_bytes: int) -> AsyncGenerator[bytes, None]:

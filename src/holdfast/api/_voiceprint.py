@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._errors import request_id
+from holdfast.api._observe import Metrics
 from holdfast.api._recordings import CHANNEL, CHANNEL_FIELD, recordings_of
 from holdfast.api._schemas import refusals
-from holdfast.api._uploads import Upload, UploadInvalid, received_upload
+from holdfast.api._uploads import Upload, UploadInvalid, received_object, received_upload
 from holdfast.api._waiting import carried_out
-from holdfast.voiceprint import NOT_EVALUATED
 from holdfast.wiring import Services
 
 __all__ = ["voiceprint_routes"]
 
 _MOST_FILES = 50
 _MOST_CANDIDATES = 100
+_MOST_LISTED = 1000
 _ASKED = (404, 408, 413, 415, 422, 429, 503, 504)
 SpeakerId = Annotated[str, Path(description="A speaker's id", examples=["ada"])]
+Limit = Annotated[int, Query(ge=1, le=_MOST_LISTED, description="How many at most")]
+_OBJECT = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -48,22 +58,43 @@ def _form(more: dict[str, Any] | None = None, *, several: bool = False) -> dict[
     }
 
 
-def voiceprint_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
-    """Return the routes over ``services``."""
+def voiceprint_routes(services: Services, upload_limit_bytes: int, metrics: Metrics) -> APIRouter:
+    """Return the routes over ``services``; what is decided is counted."""
     router = APIRouter(prefix="/v1/voiceprint")
-    _speaker_routes(router, services)
-    _compared_routes(router, services, upload_limit_bytes)
-    _searched_routes(router, services, upload_limit_bytes)
+
+    def decided(question: str, outcome: str, times: int = 1) -> None:
+        metrics.decisions.labels(question, outcome).inc(times)
+
+    _speaker_routes(router, services, upload_limit_bytes)
+    _compared_routes(router, services, upload_limit_bytes, decided)
+    _searched_routes(router, services, upload_limit_bytes, decided)
     return router
 
 
-def _speaker_routes(router: APIRouter, services: Services) -> None:
+def _speaker_routes(router: APIRouter, services: Services, limit: int) -> None:
     app = services.voiceprint
 
-    @router.get("/speakers", responses=refusals(503))
-    def speakers() -> dict[str, Any]:
-        """List every speaker."""
-        return {"speakers": [asdict(profile) for profile in app.gallery.profiles()]}
+    @router.get("/speakers", responses=refusals(400, 422, 503))
+    def speakers(after: str = "", limit: Limit = _MOST_LISTED) -> dict[str, Any]:
+        """List speakers by id; ``next`` is what to give as ``after`` for more, or null."""
+        found = list(islice(app.gallery.profiles(after), limit + 1))
+        more = len(found) > limit
+        listed = [asdict(profile) for profile in found[:limit]]
+        return {"speakers": listed, "next": listed[-1]["id"] if more else None}
+
+    @router.post(
+        "/speakers", status_code=201, openapi_extra=_OBJECT, responses=refusals(400, 413, 422, 503)
+    )
+    async def take_in(request: Request) -> dict[str, Any]:
+        """Add a speaker that was exported, with all that was enrolled."""
+        _, content = await received_object(request, limit)
+        profile = await run_in_threadpool(lambda: app.gallery.take_in(content, _by()))
+        return asdict(profile)
+
+    @router.get("/speakers/{speaker}/export", responses=refusals(404, 422, 503))
+    def export(speaker: SpeakerId) -> dict[str, Any]:
+        """Return all that is kept of a speaker, vectors too; it is noted in the audit log."""
+        return app.gallery.export(speaker, _by())
 
     @router.put("/speakers/{speaker}", responses=refusals(400, 422, 503))
     def put(speaker: SpeakerId, about: SpeakerProfile) -> dict[str, Any]:
@@ -102,7 +133,16 @@ def _expect(services: Services) -> None:
     services.supervisor.expect(services.voiceprint.model)
 
 
-def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
+def _expect_detector(services: Services) -> None:
+    """Say the same of the detector of spoofing, where one is mounted."""
+    if services.voiceprint.detector is not None:
+        services.supervisor.expect(services.voice_activity.model)
+        services.supervisor.expect(services.voiceprint.detector)
+
+
+def _compared_routes(
+    router: APIRouter, services: Services, limit: int, decided: Callable[..., None]
+) -> None:
     app = services.voiceprint
 
     @router.post(
@@ -113,11 +153,14 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
     async def enrol(speaker: SpeakerId, request: Request) -> dict[str, Any]:
         """Add recordings to a speaker: each accepted or refused, and how much more is needed."""
         _expect(services)
+        _expect_detector(services)
         await run_in_threadpool(lambda: app.gallery.profile(speaker))
         async with received_upload(request, limit, _MOST_FILES) as upload:
             _only(upload, set())
             files = recordings_of(upload)
             done = await carried_out(request, app.enrol(speaker, files, _by()))
+        decided("enroll", "enrolled", done.accepted)
+        decided("enroll", "refused", len(done.utterances) - done.accepted)
         return done.to_dict()
 
     @router.post(
@@ -128,6 +171,7 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
     async def verify(request: Request) -> dict[str, Any]:
         """Decide whether a voice is a speaker's, or whether two recordings are of one voice."""
         _expect(services)
+        _expect_detector(services)
         async with received_upload(request, limit, 2) as upload:
             _only(upload, {"speaker_id"})
             speaker = upload.fields.get("speaker_id")
@@ -143,10 +187,13 @@ def _compared_routes(router: APIRouter, services: Services, limit: int) -> None:
                 else app.verify(speaker, files[0], _by())
             )  # fmt: skip
             found = await carried_out(request, steps)
+        decided("compare" if speaker is None else "verify", found.decision.outcome)
         return found.to_dict()
 
 
-def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
+def _searched_routes(
+    router: APIRouter, services: Services, limit: int, decided: Callable[..., None]
+) -> None:
     app = services.voiceprint
 
     @router.post(
@@ -157,20 +204,25 @@ def _searched_routes(router: APIRouter, services: Services, limit: int) -> None:
     async def identify(request: Request) -> dict[str, Any]:
         """Say who a voice sounds like, among all that are enrolled; nobody where none is close."""
         _expect(services)
+        _expect_detector(services)
         async with received_upload(request, limit) as upload:
             _only(upload, {"top_k"})
             most = _count(upload.fields.get("top_k", "5"))
             (file,) = recordings_of(upload)
             found = await carried_out(request, app.identify(file, most, _by()))
+        decided("identify", "found" if found.candidates else "nobody")
         return found.to_dict()
 
-    @router.post("/spoof", openapi_extra=_form(), responses=refusals(408, 413, 415, 422))
+    @router.post("/spoof", openapi_extra=_form(), responses=refusals(*_ASKED))
     async def spoof(request: Request) -> dict[str, Any]:
         """Say whether speech is a person's own; without a detector that it was not evaluated."""
+        _expect_detector(services)
         async with received_upload(request, limit) as upload:
             _only(upload, set())
-            recordings_of(upload)
-        return NOT_EVALUATED.to_dict()
+            (file,) = recordings_of(upload)
+            found = await carried_out(request, app.detect(file))
+        decided("spoof", found.decision)
+        return found.to_dict()
 
     @router.post("/embeddings", openapi_extra=_form(), responses=refusals(*_ASKED))
     async def embeddings(request: Request) -> dict[str, Any]:

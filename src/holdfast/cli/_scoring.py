@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.cli._context import Context
 from holdfast.cli._count import Count
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.media import Recording
-    from holdfast.voiceprint import Scale, SpoofVerdict
+    from holdfast.voiceprint import Cohort, Scale, SpoofVerdict
     from holdfast.voiceprint.evaluation import Measured, Scores, Trial, TrialList, WorkFile
     from holdfast.wiring import Services
 
@@ -45,6 +45,7 @@ class Scored:
         model: fingerprint of the speaker model; of the detector in lists for detectors.
         detector: what is mounted against attacks; "" for nothing.
         scale: the thresholds in use.
+        cohort: what the scores were normalised with.
     """
 
     listed: TrialList
@@ -55,6 +56,7 @@ class Scored:
     model: str
     detector: str
     scale: Scale
+    cohort: Cohort | None = None
 
     @property
     def left_out(self) -> int:
@@ -62,9 +64,20 @@ class Scored:
         return len(self.listed.trials) - len(self.trials)
 
 
+# Makes a cohort of a folder; the second argument is the model's fingerprint.
+MakeCohort: TypeAlias = "Callable[[Services, str], Cohort | None]"
+
+
 @contextmanager
-def scored(args: argparse.Namespace, context: Context) -> Iterator[tuple[Scored, Services]]:
+def scored(
+    args: argparse.Namespace, context: Context, make_cohort: MakeCohort | None = None
+) -> Iterator[tuple[Scored, Services]]:
     """Score the list that ``args`` name; the services stay for as long as the block lasts.
+
+    Args:
+        args: of the command.
+        context: of the command.
+        make_cohort: what scores are normalised with; as the scale in use says when None.
 
     Raises:
         TrialsInvalid: the list, or the file of scores, cannot be used.
@@ -89,37 +102,38 @@ def scored(args: argparse.Namespace, context: Context) -> Iterator[tuple[Scored,
         model = services.supervisor.ask(services.voiceprint.model, model_of)
         detector = detector_of(services)
         _check_detector(listed, detector)
-        about |= {"model": model, "detector": detector}
-        if kept is not None:
-            kept.check(about)
-        _complete(args, context, services, listed, known, pending, found, about)
         scale = services.voices.scale()
         if scale is None or scale.model != model:
             scale = services.supervisor.ask(services.voiceprint.model, _own_scale)
-        named = next((said.model for said in known.spoof.values() if said.model), detector)
+        if listed.form.detector:
+            cohort = None
+        elif make_cohort is not None:
+            cohort = make_cohort(services, model)
+        else:
+            cohort = services.voiceprint.cohort_of(scale)
+        about |= {"model": model, "detector": detector, "cohort": cohort.digest if cohort else ""}
+        if kept is not None:
+            kept.check(about)
+        _complete(args, context, services, listed, known, pending, found, about, cohort)
         there = known.there()
         yield Scored(
             listed=listed, trials=[listed.trials[at] for at in there],
             scores=known.values[there], spoof=known.spoof, unusable=found.counts(),
-            model=named if listed.form.detector else model, detector=named, scale=scale,
+            model=detector if listed.form.detector else model, detector=detector, scale=scale,
+            cohort=cohort,
         ), services  # fmt: skip
 
 
 def detector_of(services: Services) -> str:
-    """Return what is mounted against attacks; "" for nothing."""
-    return "mounted" if hasattr(services.voiceprint, "detect") else ""
+    """Return the fingerprint of what is mounted against attacks; "" for nothing."""
+    detector = services.voiceprint.detector
+    return "" if detector is None else services.supervisor.ask(detector, _detector_model)
 
 
-def detected(services: Services, source: Recording) -> SpoofVerdict | None:
-    """Return what the detector says of a recording; None where there is none.
-
-    Raises:
-        MediaError: the recording cannot be used.
-    """
-    from holdfast.voiceprint import carry_out
-
-    detect: Any = getattr(services.voiceprint, "detect", None)
-    return None if detect is None else carry_out(detect(source))
+def _detector_model(detector: Any) -> str:
+    """Return the loaded detector's fingerprint; done where it is."""
+    model: str = detector.model
+    return model
 
 
 def _check_detector(listed: TrialList, detector: str) -> None:
@@ -129,7 +143,8 @@ def _check_detector(listed: TrialList, detector: str) -> None:
         raise DetectorMissing(
             "no detector is mounted",
             why=f"{listed.path} ({listed.form.name}) rates a detector of attacks",
-            hint="mount a detector, or give a list that compares speakers",
+            hint="HOLDFAST_VOICEPRINT_SPOOF_MODEL=owner/name (docs/voiceprint.md), or a list that "
+            "compares speakers",
         )
 
 
@@ -201,9 +216,10 @@ def _complete(
     pending: Sequence[int],
     found: _Recordings,
     about: Mapping[str, str],
+    cohort: Cohort | None,
 ) -> None:
     """Score what has no score yet, and write the scores down."""
-    from holdfast.voiceprint.evaluation import ScoreFile, WorkFile, cosines
+    from holdfast.voiceprint.evaluation import ScoreFile, WorkFile, pair_scores
 
     if not pending:
         return
@@ -224,7 +240,7 @@ def _complete(
                 if verdict is not None and verdict.score is not None:
                     known.values[at] = verdict.score
         else:
-            known.values[pending] = cosines(listed, trials, measured)
+            known.values[pending] = pair_scores(listed, trials, measured, cohort)
         if work is not None:
             ScoreFile(args.scores).write(about, listed.trials, known)
             work.remove()
@@ -271,20 +287,14 @@ def _one(services: Services, listed: TrialList, source: Recording, *, spoofed: b
     from holdfast.voiceprint.evaluation import Measured
 
     if listed.form.detector:
-        return Measured(None, detected(services, source))
-    examined = carry_out(services.voiceprint.examine(source))
-    return Measured(examined.vector, detected(services, source) if spoofed else None)
+        return Measured(None, carry_out(services.voiceprint.detect(source)))
+    examined = carry_out(services.voiceprint.examine(source, judge=spoofed))
+    asked = spoofed and services.voiceprint.detector is not None
+    return Measured(examined.vector, examined.spoof if asked else None)
 
 
 def _wrong(listed: TrialList, measured: Measured) -> str | None:
-    """Return why a recording cannot be used, if so.
-
-    Raises:
-        DetectorMissing: the detector that answers is none.
-    """
+    """Return why a recording cannot be used, if so."""
     if not listed.form.detector:
         return _SILENT if measured.vector is None else None
-    if measured.spoof is None or measured.spoof.score is None:
-        _check_detector(listed, "" if measured.spoof is None else measured.spoof.model or "")
-        return _UNRATED
-    return None
+    return _UNRATED if measured.spoof is None or measured.spoof.score is None else None

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdfast.cli._cohort import cohort_from
 from holdfast.cli._context import Context
 from holdfast.cli._evaluate import run_evaluate
 from holdfast.cli._scoring import scored
 from holdfast.cli._voices import add_audio_options
+
+if TYPE_CHECKING:
+    from holdfast.voiceprint import Cohort
+    from holdfast.wiring import Services
 
 __all__ = ["add_trial_commands"]
 
@@ -30,6 +35,9 @@ def add_trial_commands(actions: Any) -> None:
                            help="of other speakers' trials, at most (0.01)")  # fmt: skip
     calibrate.add_argument("--false-rejects", type=float, default=0.01, metavar="SHARE",
                            help="of the speaker's own trials, at most (0.01)")  # fmt: skip
+    calibrate.add_argument("--cohort", metavar="DIR", type=Path,
+                           help="normalise scores with other people's voices: a folder of "
+                           "recordings for each")  # fmt: skip
     calibrate.set_defaults(run=_calibrate)
     rate = _add(actions, "evaluate", "rate the model, or a detector of attacks, on trials")
     rate.add_argument("--report", metavar="DIR", type=Path,
@@ -60,19 +68,26 @@ def _add(actions: Any, name: str, text: str) -> Any:
 def _calibrate(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint.evaluation import TrialsInvalid, scale_of
 
-    with scored(args, context) as (found, services):
+    def make_cohort(services: Services, model: str) -> Cohort | None:
+        if args.cohort is None:
+            return None
+        skip = args.skip_unusable
+        return cohort_from(args.cohort, context, services, model, skip_unusable=skip)
+
+    with scored(args, context, make_cohort) as (found, services):
         try:
             scale = scale_of(
                 found.model, list(zip(found.trials, found.scores.tolist(), strict=True)),
                 data=args.data, most_false_accepts=args.false_accepts,
-                most_false_rejects=args.false_rejects,
+                most_false_rejects=args.false_rejects, min_same_voice=found.scale.min_same_voice,
+                cohort=found.cohort.digest if found.cohort else "",
             )  # fmt: skip
         except ValueError as error:
             raise TrialsInvalid(
                 f"{args.trials} cannot be calibrated on", why=str(error),
                 hint="give a list with enough trials of both kinds",
             ) from error  # fmt: skip
-        path = services.voices.keep_scale(scale)
+        path = services.voices.keep_scale(scale, found.cohort)
     if context.json:
         context.result_json(json.loads(scale.text()))
     else:

@@ -34,6 +34,7 @@ class VoiceRounds:
             ("voiceprint: identification", self._identify),
             ("voiceprint: two recordings", self._compare),
             ("voiceprint: anti-spoofing", self._spoof),
+            ("voiceprint: one's own data", self._own_data),
             ("voiceprint: erasure", self._erase),
         ]
 
@@ -58,7 +59,7 @@ class VoiceRounds:
         found = self._client.identify(self._voices.first)
         if self._speaker not in {each.speaker_id for each in found.candidates}:
             raise Wrong("the voice that was enrolled is not found")
-        return f"found among {len(self._client.speakers())} speaker(s)"
+        return f"found, with a score of {found.candidates[0].score:.2f}"
 
     def _compare(self) -> str:
         found = self._client.compare(self._voices.first, self._voices.other)
@@ -73,9 +74,19 @@ class VoiceRounds:
             return "not evaluated: no detector is mounted, which is no fault"
         return f"{found.decision} by {found.model}"
 
+    def _own_data(self) -> str:
+        exported = self._client.export_speaker(self._speaker)
+        self._client.erase_speaker(self._speaker)
+        self._client.import_speaker(exported)
+        found = self._client.speaker(self._speaker)
+        if len(found.utterances) != len(exported["utterances"]):
+            raise Wrong("what comes back is not what left")
+        return f"{len(found.utterances)} utterance(s) exported, erased and imported again"
+
     def _erase(self) -> str:
         self._client.erase_speaker(self._speaker)
-        if self._speaker in {each.id for each in self._client.speakers()}:
+        listed = self._client.speakers(after=self._speaker[:-1], limit=10)
+        if self._speaker in {each.id for each in listed}:
             raise Wrong("an erased speaker is still listed")
         return "the speaker of this check is gone"
 
@@ -92,11 +103,16 @@ async def voices_asynchronously(client: AsyncClient, voices: SampleVoices) -> st
             client.identify(voices.first),
             client.detect_spoof(voices.first),
             client.embed_voice(voices.first),
-            client.speakers(),
+            client.speakers(after=speaker[:-1], limit=10),
         )
+        exported = await client.export_speaker(speaker)
+        await client.erase_speaker(speaker)
+        await client.import_speaker(exported)
+        kept = (await client.speaker(speaker)).utterances
     finally:
         await client.erase_speaker(speaker)
-    if both.decision == "accept" or not numbers or speaker not in {each.id for each in listed}:
+    there = speaker in {each.id for each in listed}
+    if both.decision == "accept" or not numbers or not there or len(kept) != 1:
         raise Wrong("what the asynchronous client is told is not what the other one is")
     del named, spoof
     return f"the same voice: {own.decision}"

@@ -23,9 +23,9 @@ __all__ = ["add_audio_options", "kept", "loaded", "model_of", "recording"]
 def loaded(args: argparse.Namespace, context: Context) -> Iterator[Services]:
     """Yield the services with their models loaded."""
     with extra("starter"):
-        from holdfast.wiring import VAD_MODEL, VOICE_MODEL
+        from holdfast.wiring import SPOOF_MODEL, VAD_MODEL, VOICE_MODEL
 
-        wanted = (VAD_MODEL, VOICE_MODEL)
+        wanted = (VAD_MODEL, VOICE_MODEL, SPOOF_MODEL)
         services = services_for(context, context.service(profile=args.profile), only=wanted)
     say_failures_once()
     services.supervisor.start()

@@ -15,7 +15,7 @@ from holdfast.cli._voices import add_audio_options, kept, loaded, model_of, reco
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
-    from holdfast.voiceprint import Refusal, Verification
+    from holdfast.voiceprint import Refusal, SpoofVerdict, Verification
     from holdfast.wiring import Services
 
 __all__ = ["add_commands"]
@@ -51,7 +51,11 @@ def add_commands(commands: Any) -> None:
     identify.add_argument("--top", type=int, default=5, help="how many at most (5)")
     identify.set_defaults(run=_identify)
 
-    for listening in (enroll, verify, compare, identify):
+    spoof = actions.add_parser("spoof", help="is this a person's own speech?")
+    spoof.add_argument("file", metavar="FILE", type=Path)
+    spoof.set_defaults(run=_spoof)
+
+    for listening in (enroll, verify, compare, identify, spoof):
         add_audio_options(listening)
 
     speakers = actions.add_parser("speakers", help="list, erase, export or import speakers")
@@ -78,8 +82,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
         profile = Profile(
             id=args.speaker, display_name=args.name, tags=tuple(args.tag), consent=args.consent
         )
-        known = [each.id for each in app.gallery.profiles()]
-        if args.speaker not in known or args.name or args.tag or args.consent:
+        if not app.gallery.has(args.speaker) or args.name or args.tag or args.consent:
             app.gallery.put(profile, _who())
         done = carry_out(app.enrol(args.speaker, sources, _who()))
     if context.json:
@@ -122,7 +125,7 @@ def _tell_decision(context: Context, found: Verification) -> int:
             context.say(f"score {decision.score:.3f}, accepted from {scale.accept_at:.3f}{llr}")
         _tell_reasons(context, decision.reasons)
         context.say(_operating_text(found))
-        context.say("spoofing: not evaluated (no detector is mounted)")
+        _tell_spoof(context, found.spoof)
     return 0 if decision.outcome == "accept" else _REFUSED
 
 
@@ -158,6 +161,30 @@ def _identify(args: argparse.Namespace, context: Context) -> int:
         if not found.candidates and not found.reasons:
             context.say(f"nobody enrolled scores {found.scale.accept_at:.3f} or more")
     return 0 if found.candidates else _REFUSED
+
+
+def _spoof(args: argparse.Namespace, context: Context) -> int:
+    from holdfast.voiceprint import carry_out
+
+    source = recording(args.file, args)
+    with loaded(args, context) as services:
+        found = carry_out(services.voiceprint.detect(source))
+    if context.json:
+        context.result_json(found.to_dict())
+    else:
+        context.result(found.decision)
+        _tell_spoof(context, found)
+    return 0 if found.decision == "bona_fide" else _REFUSED
+
+
+def _tell_spoof(context: Context, found: SpoofVerdict) -> None:
+    if found.score is None:
+        context.say(f"spoofing: not evaluated ({found.reason})")
+    else:
+        context.say(
+            f"spoofing: {found.decision.replace('_', ' ')}, log-odds {found.score:+.2f} for a "
+            f"person's own speech; an attack below {found.threshold:+.2f}"
+        )
 
 
 def _speakers(args: argparse.Namespace, context: Context) -> int:

@@ -10,6 +10,7 @@ from holdfast.client._voices import (
     Pcm,
     Reason,
     Speaker,
+    SpeakerDetails,
     SpoofVerdict,
     Verification,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ServiceError",
     "ServiceUnreachable",
     "Speaker",
+    "SpeakerDetails",
     "SpeechSegment",
     "SpoofVerdict",
     "Verification",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from holdfast.client._calls import Call
 from holdfast.client._voices import (
     Enrollment,
     Identification,
     Speaker,
+    SpeakerDetails,
     SpoofVerdict,
     Verification,
     VoiceAudio,
@@ -38,9 +39,21 @@ class VoiceMethods:
         about = {"display_name": display_name, "tags": list(tags), "consent": consent}
         return self._run(VoiceCalls.put_speaker(speaker, about))
 
-    def speakers(self) -> list[Speaker]:
-        """Return every speaker."""
-        return self._run(VoiceCalls.speakers())
+    def speakers(self, *, after: str = "", limit: int = 1000) -> list[Speaker]:
+        """Return speakers by id, those after an id, at most 1000 at once."""
+        return self._run(VoiceCalls.speakers(after, limit))
+
+    def speaker(self, speaker: str) -> SpeakerDetails:
+        """Return a speaker, and what is enrolled."""
+        return self._run(VoiceCalls.speaker(speaker))
+
+    def export_speaker(self, speaker: str) -> dict[str, Any]:
+        """Return all that is kept of a speaker, vectors too, as `import_speaker` takes it."""
+        return self._run(VoiceCalls.export_speaker(speaker))
+
+    def import_speaker(self, exported: Mapping[str, Any]) -> Speaker:
+        """Add a speaker that `export_speaker` gave; one that is there already is refused."""
+        return self._run(VoiceCalls.import_speaker(exported))
 
     def erase_speaker(self, speaker: str) -> None:
         """Destroy all that is kept of a speaker."""
@@ -94,9 +107,21 @@ class AsyncVoiceMethods:
         about = {"display_name": display_name, "tags": list(tags), "consent": consent}
         return await self._run(VoiceCalls.put_speaker(speaker, about))
 
-    async def speakers(self) -> list[Speaker]:
-        """Return every speaker."""
-        return await self._run(VoiceCalls.speakers())
+    async def speakers(self, *, after: str = "", limit: int = 1000) -> list[Speaker]:
+        """Return speakers by id, those after an id, at most 1000 at once."""
+        return await self._run(VoiceCalls.speakers(after, limit))
+
+    async def speaker(self, speaker: str) -> SpeakerDetails:
+        """Return a speaker, and what is enrolled."""
+        return await self._run(VoiceCalls.speaker(speaker))
+
+    async def export_speaker(self, speaker: str) -> dict[str, Any]:
+        """Return all that is kept of a speaker, vectors too, as `import_speaker` takes it."""
+        return await self._run(VoiceCalls.export_speaker(speaker))
+
+    async def import_speaker(self, exported: Mapping[str, Any]) -> Speaker:
+        """Add a speaker that `export_speaker` gave; one that is there already is refused."""
+        return await self._run(VoiceCalls.import_speaker(exported))
 
     async def erase_speaker(self, speaker: str) -> None:
         """Destroy all that is kept of a speaker."""

@@ -19,6 +19,7 @@ __all__ = [
     "Pcm",
     "Reason",
     "Speaker",
+    "SpeakerDetails",
     "SpoofVerdict",
     "Verification",
     "VoiceAudio",
@@ -54,6 +55,24 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerDetails:
+    """A speaker and what is enrolled.
+
+    Attributes:
+        speaker: what is known besides the voice.
+        utterances: of each ``id``, ``model``, ``speech_s``, ``created``, ``quality``; no vector.
+    """
+
+    speaker: Speaker
+    utterances: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, content: Any) -> SpeakerDetails:
+        """Read an answer."""
+        return cls(Speaker.of(content), content["utterances"])
+
+
+@dataclass(frozen=True, slots=True)
 class Enrollment:
     """What became of recordings.
 
@@ -83,11 +102,31 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class SpoofVerdict:
-    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``."""
+    """Whether speech is a person's own: ``bona_fide``, ``spoof`` or ``not_evaluated``.
+
+    Attributes:
+        score: log-odds (natural) that it is; None where it was not evaluated.
+        model: fingerprint of the detector; None where none is mounted.
+        threshold: scores below it are taken for attacks.
+        reason: why it was not evaluated.
+    """
 
     decision: str
     score: float | None
     model: str | None
+    threshold: float | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, content: Any) -> SpoofVerdict:
+        """Read an answer."""
+        return cls(
+            decision=str(content["decision"]),
+            score=content["score"],
+            model=content["model"],
+            threshold=content.get("threshold"),
+            reason=content.get("reason"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +163,7 @@ class Verification:
             operating_point=content["operating_point"],
             quality=content["quality"],
             reasons=_reasons(content["reasons"]),
-            spoof=SpoofVerdict(**content["spoof"]),
+            spoof=SpoofVerdict.of(content["spoof"]),
             raw=content,
         )
 
@@ -182,11 +221,33 @@ class VoiceCalls:
         )
 
     @staticmethod
-    def speakers() -> Call[list[Speaker]]:
+    def speaker(speaker: str) -> Call[SpeakerDetails]:
+        """GET /v1/voiceprint/speakers/{id}."""
+        return Call("GET", _speaker(speaker), lambda reply: SpeakerDetails.of(reply.content))
+
+    @staticmethod
+    def export_speaker(speaker: str) -> Call[dict[str, Any]]:
+        """GET /v1/voiceprint/speakers/{id}/export."""
+        return Call("GET", f"{_speaker(speaker)}/export", lambda reply: dict(reply.content))
+
+    @staticmethod
+    def import_speaker(exported: Mapping[str, Any]) -> Call[Speaker]:
+        """POST /v1/voiceprint/speakers."""
+        return Call(
+            "POST",
+            f"{_ROOT}/speakers",
+            lambda reply: Speaker.of(reply.content),
+            json=dict(exported),
+            fine=frozenset({201}),
+            safe=False,
+        )
+
+    @staticmethod
+    def speakers(after: str, limit: int) -> Call[list[Speaker]]:
         """GET /v1/voiceprint/speakers."""
         return Call(
             "GET",
-            f"{_ROOT}/speakers",
+            f"{_ROOT}/speakers?after={quote(after, safe='')}&limit={limit}",
             lambda reply: [Speaker.of(each) for each in reply.content["speakers"]],
         )
 
@@ -249,7 +310,7 @@ class VoiceCalls:
         return Call(
             "POST",
             f"{_ROOT}/spoof",
-            lambda reply: SpoofVerdict(**reply.content),
+            lambda reply: SpoofVerdict.of(reply.content),
             files=[("file", _part(recording))],
             form=_heard(channel),
         )

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from holdfast.config._reading import Reading, flag, from_variables, given, read, secret
+from holdfast.config._reading import (
+    Reading,
+    database,
+    flag,
+    from_variables,
+    given,
+    read,
+    secret,
+)
 from holdfast.config._service import (
     MODEL_READINGS,
     SERVICE_READINGS,
@@ -145,13 +153,20 @@ def _read_table(
     values = {}
     for key, value in given.items():
         name = f"[{table}] {key}" if table else f"[] {key}"
-        if known[key].parse is secret:
+        if known[key].parse is secret or (known[key].parse is database and _has_password(value)):
             raise ConfigInvalid(
                 f"{name} does not belong in a file", why="files are shared and kept; keys leak so",
                 hint=f"export {known[key].variables[0]}=...",
             )  # fmt: skip
         values[key] = read(name, _as_text(name, value, known[key]), known[key])
     return values
+
+
+def _has_password(address: Any) -> bool:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(str(address))
+    return parts.password is not None or "password=" in parts.query
 
 
 def _as_text(name: str, value: Any, reading: Reading) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "Reading",
     "Secret",
     "count",
+    "database",
     "flag",
     "folder",
     "from_variables",
@@ -94,6 +95,15 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def database(text: str) -> Secret:
+    """Read the address of a database, which may carry a password."""
+    from urllib.parse import urlsplit
+
+    if urlsplit(text).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be postgresql://user@host/database")
+    return Secret(text)
+
+
 class Reading(NamedTuple):
     """How a setting is read, and what it means."""
 
@@ -113,7 +123,7 @@ def read(variable: str, text: str, reading: Reading) -> Any:
         return reading.parse(text)
     except ValueError as error:
         # Addresses may carry a password too.
-        shown = "***" if reading.parse is secret or "@" in text else repr(text)
+        shown = "***" if reading.parse in (secret, database) or "@" in text else repr(text)
         cure = "correct" if variable.startswith(("-", "[")) else "unset"
         raise ConfigInvalid(
             f"the setting {variable}={shown} cannot be used",

@@ -11,7 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from holdfast.config._reading import Reading, Secret, flag, folder, seconds, secret, url
+from holdfast.config._reading import (
+    Reading,
+    Secret,
+    database,
+    flag,
+    folder,
+    seconds,
+    secret,
+    url,
+)
 
 __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
 
@@ -48,6 +57,13 @@ def _decibels(text: str) -> float:
     value = float(text)
     if not -20 <= value <= 60:
         raise ValueError("must be between -20 and 60 dB")
+    return value
+
+
+def _log_odds(text: str) -> float:
+    value = float(text)
+    if not -1000 <= value <= 1000:
+        raise ValueError("must be between -1000 and 1000")
     return value
 
 
@@ -166,6 +182,24 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             ("HOLDFAST_VOICEPRINT_KEY_FILE",),
             "File that holds this key; else one is made beside the voices.",
         ),
+        "voiceprint_keyring": Reading(
+            flag,
+            ("HOLDFAST_VOICEPRINT_KEYRING",),
+            "Keep this key in the system's keyring, and in no file.",
+        ),
+        "voiceprint_database": Reading(
+            database,
+            ("HOLDFAST_VOICEPRINT_DATABASE",),
+            "PostgreSQL that keeps enrolled voices, `postgresql://user@host/database`, for several "
+            "servers; else they are in the data folder. A password belongs in the variable.",
+            "URL",
+        ),
+        "voiceprint_search": Reading(
+            _one_of("memory", "database"),
+            ("HOLDFAST_VOICEPRINT_SEARCH",),
+            "Whether each server has every voice in `memory`, or the `database` compares them "
+            "(pgvector).",
+        ),
         "voiceprint_enrol_s": Reading(
             seconds,
             ("HOLDFAST_VOICEPRINT_ENROL_S",),
@@ -189,6 +223,22 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             ("HOLDFAST_VOICEPRINT_MIN_SNR_DB",),
             "Least distance of speech from the background.",
             "dB",
+        ),
+        "voiceprint_spoof_model": Reading(
+            _name,
+            ("HOLDFAST_VOICEPRINT_SPOOF_MODEL",),
+            "Detector of synthetic speech, a repository or `repository@revision`, or `none`; else "
+            "as the profile says. It needs the next one, too.",
+        ),
+        "voiceprint_spoof_bona_fide": Reading(
+            _name,
+            ("HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE",),
+            "Which of the detector's outputs is a person's own speech: its label, or its number.",
+        ),
+        "voiceprint_spoof_threshold": Reading(
+            _log_odds,
+            ("HOLDFAST_VOICEPRINT_SPOOF_THRESHOLD",),
+            "Log-odds (natural) below which speech is taken for an attack.",
         ),
     },
     "language": {
@@ -225,10 +275,16 @@ class ServiceSettings(NamedTuple):
     idle_unload_s: float | None = None
     voiceprint_key: Secret | None = None
     voiceprint_key_file: Path | None = None
+    voiceprint_keyring: bool = False
+    voiceprint_database: Secret | None = None
+    voiceprint_search: Literal["memory", "database"] = "memory"
     voiceprint_enrol_s: float = 20.0
     voiceprint_utterance_s: float = 3.0
     voiceprint_min_speech_s: float = 2.0
     voiceprint_min_snr_db: float = 2.0
+    voiceprint_spoof_model: str | None = None
+    voiceprint_spoof_bona_fide: str | None = None
+    voiceprint_spoof_threshold: float = 0.0
     language_url: str = ""
     language_key: Secret | None = None
     models: Mapping[str, ModelSettings] = MappingProxyType({})

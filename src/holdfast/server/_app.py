@@ -69,13 +69,13 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.add_middleware(OwnPages, here_only=session is None)
     doors = app.state.doors = Doors()
     app.add_middleware(PassDoors, doors=doors)
-    metrics = Metrics(services.supervisor)
+    metrics = Metrics(services.supervisor, services.voices.count)
     send_spans = add_tracing(app, os.environ)
     app.add_middleware(Observe, metrics=metrics)  # the outermost: it sees refusals too
     app.include_router(service_routes(services, metrics, doors))
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
-    app.include_router(voiceprint_routes(services, settings.upload_limit_bytes))
+    app.include_router(voiceprint_routes(services, settings.upload_limit_bytes, metrics))
     pages.mount(app)
     return app

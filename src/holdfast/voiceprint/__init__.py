@@ -1,16 +1,8 @@
 """Voiceprint: who speaks, as a point in a space where the same voice comes out close by."""
 
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
-from holdfast.voiceprint._app import (
-    NOT_EVALUATED,
-    Examined,
-    Heard,
-    Limits,
-    Steps,
-    Voiceprint,
-    alike,
-    carry_out,
-)
+from holdfast.voiceprint._app import Limits, Voiceprint, alike, carry_out
+from holdfast.voiceprint._cohort import FEWEST_IN_COHORT, Cohort, CohortInvalid, mean_voice
 from holdfast.voiceprint._decide import (
     Decision,
     Scale,
@@ -25,8 +17,18 @@ from holdfast.voiceprint._engine import (
     RecordingTooLong,
     embed_recording,
 )
-from holdfast.voiceprint._quality import Gates, Quality, Refusal, measure, refusals, spoken
+from holdfast.voiceprint._examine import NOT_EVALUATED, Detection, Examined, Heard, Steps
+from holdfast.voiceprint._quality import (
+    Gates,
+    Quality,
+    Refusal,
+    measure,
+    refusals,
+    spoken,
+    with_pauses,
+)
 from holdfast.voiceprint._sample import SampleVoices, sample_voices
+from holdfast.voiceprint._spoof import Detector, SpoofEngine, detector_loader
 from holdfast.voiceprint._starter import starter_model
 from holdfast.voiceprint._voice import (
     FINGERPRINT_FILE,
@@ -37,12 +39,17 @@ from holdfast.voiceprint._voice import (
 )
 
 __all__ = [
+    "FEWEST_IN_COHORT",
     "FINGERPRINT_FILE",
     "NOT_EVALUATED",
     "SCALE_FILE",
     "Candidate",
     "ClipTooShort",
+    "Cohort",
+    "CohortInvalid",
     "Decision",
+    "Detection",
+    "Detector",
     "EmbeddingEngine",
     "Enrolment",
     "Examined",
@@ -56,6 +63,7 @@ __all__ = [
     "SampleVoices",
     "Scale",
     "ScaleInvalid",
+    "SpoofEngine",
     "SpoofVerdict",
     "Steps",
     "Verification",
@@ -64,13 +72,16 @@ __all__ = [
     "alike",
     "carry_out",
     "decide",
+    "detector_loader",
     "embed_recording",
     "fingerprint",
     "load_voice",
+    "mean_voice",
     "measure",
     "read_scale",
     "refusals",
     "sample_voices",
     "spoken",
     "starter_model",
+    "with_pauses",
 ]

@@ -6,45 +6,26 @@ thread, an event loop) and hands its result back in. Between jobs it reads and w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from holdfast.runtime import Batch, Job, Supervisor
+from holdfast.runtime import Supervisor
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
-from holdfast.voiceprint._decide import Decision, Scale, SpoofVerdict, decide
-from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals, split_similarity
-from holdfast.voiceprint._voice import Embedded, embed_speech
+from holdfast.voiceprint._cohort import Cohort, CohortInvalid
+from holdfast.voiceprint._decide import Decision, Scale, SpoofVerdict, decide, spoof_refusals
+from holdfast.voiceprint._examine import Detection, Examined, Examiner, Hear, Steps
+from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals
 
 if TYPE_CHECKING:
-    from holdfast.media import AudioSource, Waveform
+    from holdfast.media import AudioSource
     from holdfast.voiceprint.gallery import Gallery
 
-__all__ = [
-    "NOT_EVALUATED",
-    "Examined",
-    "Heard",
-    "Limits",
-    "Steps",
-    "Voiceprint",
-    "alike",
-    "carry_out",
-]
+__all__ = ["Limits", "Voiceprint", "alike", "carry_out"]
 
 T = TypeVar("T")
-Steps: TypeAlias = Generator[Job[Any], Any, T]
-NOT_EVALUATED = SpoofVerdict("not_evaluated")
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What voice activity detection left of a recording, and its quality."""
-
-    speech: Waveform
-    quality: Quality
-
-
-Hear: TypeAlias = "Callable[[AudioSource], Job[Heard]]"
+# With normalisation, of how many by cosine the normalised scores are looked at.
+_SHORTLIST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +43,18 @@ class Limits:
     enrol_speech_s: float = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
-    """One recording, embedded. ``vector`` is None where there was too little to embed."""
-
-    vector: Any
-    quality: Quality
-    model: str
-    scale: Scale
-
-
 class Voiceprint:
     """Enrols, verifies and identifies with the models that a supervisor has loaded.
 
     Args:
-        supervisor: has the speaker model.
-        model: its id.
+        supervisor: has the models.
+        model: id of the speaker model.
         hear: has the speech in a recording found.
         gallery: opens the enrolled voices; called for every question, and raises where it cannot.
         limits: what is asked of recordings.
         scale: replaces the model's own scale where it belongs to the same model.
+        cohort: opens the voices that a scale normalises scores with.
+        detection: the detector of spoofing, where one is mounted.
     """
 
     def __init__(
@@ -92,13 +65,15 @@ class Voiceprint:
         gallery: Callable[[], Gallery],
         limits: Limits | None = None,
         scale: Callable[[], Scale | None] = lambda: None,
+        cohort: Callable[[], Cohort | None] = lambda: None,
+        detection: Detection | None = None,
     ) -> None:
-        self._supervisor = supervisor
         self.model = model
-        self._hear = hear
+        self.detector = None if detection is None else detection.model
+        self._examiner = Examiner(supervisor, model, hear, scale, detection)
         self._gallery = gallery
         self._limits = limits or Limits()
-        self._scale = scale
+        self._cohort = cohort
 
     @property
     def gallery(self) -> Gallery:
@@ -109,25 +84,59 @@ class Voiceprint:
         """
         return self._gallery()
 
-    def examine(self, source: AudioSource) -> Steps[Examined]:
+    def examine(self, source: AudioSource, *, judge: bool = False) -> Steps[Examined]:
         """Embed the speech in a recording.
+
+        Args:
+            source: the recording.
+            judge: whether a detector that is mounted is asked about it, too.
 
         Raises:
             MediaError: the recording cannot be used.
         """
-        heard: Heard = yield self._hear(source)
-        embedded: Embedded = yield self._supervisor.submit(
-            self.model, Batch(embed_speech), heard.speech
-        )
-        quality = heard.quality
-        if embedded.windows is not None:
-            quality = replace(quality, same_voice=split_similarity(embedded.windows))
-        own = self._scale()
-        fits = own is not None and own.model == embedded.scale.model
-        scale = own if own is not None and fits else embedded.scale
-        return Examined(
-            vector=embedded.vector, quality=quality, model=embedded.scale.model, scale=scale
-        )
+        return self._examiner.examine(source, judge=judge)
+
+    def detect(self, source: AudioSource) -> Steps[SpoofVerdict]:
+        """Say whether the speech in a recording is a person's own.
+
+        Raises:
+            MediaError: the recording cannot be used.
+        """
+        return self._examiner.judge(source)
+
+    def score(self, scale: Scale, enrolled: Any, probe: Any) -> float:
+        """Return how alike two embeddings are, as the scale reads it.
+
+        Args:
+            scale: says whether scores are cosines, or normalised.
+            enrolled: shape (dimension,).
+            probe: shape (dimension,).
+
+        Raises:
+            CohortInvalid: the scale's cohort is not here.
+        """
+        score = alike(enrolled, probe)
+        cohort = self.cohort_of(scale)
+        return score if cohort is None else cohort.normalised(score, enrolled, probe)
+
+    def cohort_of(self, scale: Scale) -> Cohort | None:
+        """Return what a scale normalises scores with; None where they are cosines.
+
+        Raises:
+            CohortInvalid: the scale's cohort is not here.
+        """
+        if not scale.cohort:
+            return None
+        cohort = self._cohort()
+        if cohort is None or cohort.digest != scale.cohort or cohort.model != scale.model:
+            raise CohortInvalid(
+                "scores cannot be normalised",
+                why=f"the scale was fitted with the cohort {scale.cohort}, and here is "
+                f"{'none' if cohort is None else cohort.digest}",
+                hint="bring the cohort back, or fit again: holdfast voiceprint calibrate TRIALS "
+                "--data TEXT [--cohort DIR]",
+            )
+        return cohort
 
     def enrol(self, speaker: str, sources: Sequence[AudioSource], by: str = "") -> Steps[Enrolment]:
         """Add the recordings that are good enough to a speaker, all of these at once.
@@ -144,9 +153,9 @@ class Voiceprint:
         good = []
         model = ""
         for source in sources:
-            found = yield from self.examine(source)
+            found = yield from self._examiner.examine(source, judge=True)
             model = found.model
-            wrong = refusals(found.quality, self._gates(self._limits.enrol, found.scale))
+            wrong = self._wrong(found, self._limits.enrol)
             told.append((found.quality, wrong))
             if not wrong:
                 facts = found.quality.to_dict()
@@ -175,13 +184,16 @@ class Voiceprint:
         """
         gallery = self.gallery
         gallery.profile(speaker)
-        found = yield from self.examine(source)
+        found = yield from self._examiner.examine(source, judge=True)
         template = gallery.template(speaker, found.model)
         if template is None:
             decision = Decision(outcome="not_enrolled", reasons=(self._why_none(speaker),))
         else:
             decision = self._decided(found, template.centroid)
-        gallery.note("verify", speaker, by, decision=decision.outcome, model=found.model)
+        gallery.note(
+            "verify", speaker, by,
+            decision=decision.outcome, model=found.model, spoof=found.spoof.decision,
+        )  # fmt: skip
         return self._verification(decision, found)
 
     def compare(self, first: AudioSource, second: AudioSource) -> Steps[Verification]:
@@ -190,10 +202,11 @@ class Voiceprint:
         Raises:
             MediaError: a recording cannot be used.
         """
-        one = yield from self.examine(first)
-        other = yield from self.examine(second)
-        gates = self._gates(self._limits.verify, one.scale)
-        wrong = refusals(one.quality, gates)
+        one = yield from self._examiner.examine(first, judge=True)
+        other = yield from self._examiner.examine(second, judge=True)
+        if one.spoof.decision == "spoof" and other.spoof.decision != "spoof":
+            one, other = other, one  # the answer tells of one, and this is the one to tell of
+        wrong = self._wrong(one, self._limits.verify)
         if one.vector is None:
             return self._verification(Decision(outcome="inconclusive", reasons=tuple(wrong)), other)
         decision = self._decided(other, one.vector, wrong)
@@ -206,38 +219,62 @@ class Voiceprint:
             MediaError: the recording cannot be used.
         """
         gallery = self.gallery
-        found = yield from self.examine(source)
-        wrong = refusals(found.quality, self._gates(self._limits.verify, found.scale))
+        found = yield from self._examiner.examine(source, judge=True)
+        wrong = self._wrong(found, self._limits.verify)
         candidates: list[Candidate] = []
         if found.vector is not None and not wrong:
-            probe, threshold = _unit(found.vector), found.scale.accept_at
-            for speaker, score in gallery.search(found.model, probe, most, threshold):
+            for speaker, score in self._ranked(gallery, found, most):
                 name = gallery.profile(speaker).display_name
                 llr = found.scale.llr(score)
                 candidates.append(
                     Candidate(speaker_id=speaker, display_name=name, score=score, llr=llr)
                 )
         best = candidates[0].speaker_id if candidates else ""
-        gallery.note("identify", best, by, candidates=len(candidates), model=found.model)
+        gallery.note(
+            "identify", best, by,
+            candidates=len(candidates), model=found.model, spoof=found.spoof.decision,
+        )  # fmt: skip
         return Identification(
             candidates=candidates,
             quality=found.quality,
             reasons=wrong,
-            spoof=NOT_EVALUATED,
+            spoof=found.spoof,
             scale=found.scale,
         )
+
+    def _ranked(self, gallery: Gallery, found: Examined, most: int) -> list[tuple[str, float]]:
+        """Return the speakers at and above the threshold, the best first.
+
+        Normalised scores are those of the most alike by cosine: one who is not among these would
+        have to be brought up by the cohort past two hundred others.
+        """
+        probe, scale = _unit(found.vector), found.scale
+        if not scale.cohort:
+            return [*gallery.search(found.model, probe, most, scale.accept_at)]
+        scored = []
+        for speaker, _ in gallery.search(found.model, probe, max(_SHORTLIST, most), -1.0):
+            template = gallery.template(speaker, found.model)
+            if template is not None:
+                scored.append((speaker, self.score(scale, template.centroid, probe)))
+        accepted = [each for each in scored if each[1] >= scale.accept_at]
+        return sorted(accepted, key=lambda each: -each[1])[:most]
 
     def _decided(self, found: Examined, centroid: Any, also: Sequence[Refusal] = ()) -> Decision:
         wrong = [*also, *refusals(found.quality, self._gates(self._limits.verify, found.scale))]
         if found.vector is None:
-            return Decision(outcome="inconclusive", reasons=tuple(wrong))
-        score = alike(centroid, found.vector)
-        return decide(score, found.scale, wrong, NOT_EVALUATED)
+            told = [*spoof_refusals(found.spoof), *wrong]
+            return Decision(outcome="inconclusive", reasons=tuple(told))
+        score = self.score(found.scale, centroid, found.vector)
+        return decide(score, found.scale, wrong, found.spoof)
+
+    def _wrong(self, found: Examined, gates: Gates) -> list[Refusal]:
+        wrong = refusals(found.quality, self._gates(gates, found.scale))
+        return [*spoof_refusals(found.spoof), *wrong]
 
     @staticmethod
     def _verification(decision: Decision, found: Examined) -> Verification:
         return Verification(
-            decision=decision, quality=found.quality, spoof=NOT_EVALUATED, scale=found.scale
+            decision=decision, quality=found.quality, spoof=found.spoof, scale=found.scale
         )
 
     def _why_none(self, speaker: str) -> Refusal:

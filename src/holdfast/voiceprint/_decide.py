@@ -14,7 +14,16 @@ from typing import Any, Literal
 from holdfast.errors import HoldfastError
 from holdfast.voiceprint._quality import Refusal
 
-__all__ = ["Decision", "Outcome", "Scale", "ScaleInvalid", "SpoofVerdict", "decide", "read_scale"]
+__all__ = [
+    "Decision",
+    "Outcome",
+    "Scale",
+    "ScaleInvalid",
+    "SpoofVerdict",
+    "decide",
+    "read_scale",
+    "spoof_refusals",
+]
 
 Outcome = Literal["accept", "reject", "inconclusive", "not_enrolled"]
 _FORM = "holdfast-voiceprint-scale-1"
@@ -43,6 +52,7 @@ class Scale:
         slope: log-likelihood ratio = slope * score + offset; None where it is not calibrated.
         offset: see there.
         min_same_voice: see `Gates`; None: not known.
+        cohort: digest of the cohort that scores are normalised with; "" where they are cosines.
     """
 
     model: str
@@ -55,6 +65,7 @@ class Scale:
     slope: float | None = None
     offset: float | None = None
     min_same_voice: float | None = None
+    cohort: str = ""
 
     def llr(self, score: float) -> float | None:
         """Return the log-likelihood ratio (natural) of a score; None without calibration."""
@@ -69,6 +80,7 @@ class Scale:
             "false_accept_rate": self.false_accept_rate,
             "false_reject_rate": self.false_reject_rate,
             "trials": self.trials,
+            "normalised": bool(self.cohort),
         }
 
     def text(self) -> str:
@@ -106,7 +118,7 @@ def _scale_of(content: Mapping[str, Any]) -> Scale:
     scale = Scale(**values)
     numbers = [
         value for name, value in asdict(scale).items()
-        if name not in {"model", "data"} and value is not None
+        if name not in {"model", "data", "cohort"} and value is not None
     ]  # fmt: skip
     if not all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers):
         raise ValueError("every figure must be a finite number")
@@ -119,15 +131,43 @@ def _scale_of(content: Mapping[str, Any]) -> Scale:
 
 @dataclass(frozen=True, slots=True)
 class SpoofVerdict:
-    """Whether speech is a person's own. ``score`` is higher for bona fide speech."""
+    """Whether speech is a person's own, and not synthetic, converted or replayed.
+
+    Attributes:
+        decision: ``not_evaluated`` where no detector is mounted, or it could not judge.
+        score: natural log-odds that it is bona fide.
+        threshold: scores below it are taken for attacks.
+        model: fingerprint of the detector; None where none is mounted.
+        reason: why it was not evaluated.
+    """
 
     decision: Literal["bona_fide", "spoof", "not_evaluated"]
     score: float | None = None
+    threshold: float | None = None
     model: str | None = None
+    reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
-        return asdict(self)
+        score = None if self.score is None else round(self.score, 4)
+        return asdict(self) | {"score": score}
+
+
+def spoof_refusals(spoof: SpoofVerdict) -> list[Refusal]:
+    """Return what speaks against a recording by its detector; nothing where none is mounted."""
+    if spoof.decision == "spoof":
+        return [
+            Refusal(
+                "spoof",
+                "it is taken for synthetic, converted or replayed speech: it scores "
+                f"{spoof.score:.2f}, and a person's own speech {spoof.threshold:.2f} or more",
+            )
+        ]
+    if spoof.decision == "not_evaluated" and spoof.model is not None:
+        return [
+            Refusal("spoof-not-evaluated", f"whether it is a spoof is not known: {spoof.reason}")
+        ]
+    return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,18 +187,16 @@ class Decision:
     reasons: tuple[Refusal, ...] = ()
 
 
-def decide(
-    score: float, scale: Scale, wrong: Sequence[Refusal], spoof: SpoofVerdict | None
-) -> Decision:
+def decide(score: float, scale: Scale, wrong: Sequence[Refusal], spoof: SpoofVerdict) -> Decision:
     """Decide by score, quality and spoofing detection, in tandem.
 
-    An attack is rejected whatever the score; a recording that is of no use is inconclusive whatever
-    the score; else the score decides.
+    An attack is rejected whatever the score; a recording that is of no use, or that a mounted
+    detector could not judge, is inconclusive whatever the score; else the score decides.
     """
     llr = scale.llr(score)
-    if spoof is not None and spoof.decision == "spoof":
-        reason = Refusal("spoof", "it is taken for synthetic, converted or replayed speech")
-        return Decision(outcome="reject", score=score, llr=llr, reasons=(reason, *wrong))
+    wrong = [*spoof_refusals(spoof), *wrong]
+    if spoof.decision == "spoof":
+        return Decision(outcome="reject", score=score, llr=llr, reasons=tuple(wrong))
     if wrong:
         return Decision(outcome="inconclusive", score=score, llr=llr, reasons=tuple(wrong))
     if score >= scale.accept_at:

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
     from holdfast.media import Waveform
 
-__all__ = ["Gates", "Quality", "Refusal", "measure", "refusals", "split_similarity", "spoken"]
+__all__ = [
+    "Gates",
+    "Quality",
+    "Refusal",
+    "measure",
+    "refusals",
+    "split_similarity",
+    "spoken",
+    "with_pauses",
+]
 
 _RATE_HZ = 16_000
 _FRAME = 400
@@ -136,6 +145,27 @@ def spoken(waveform: Waveform, segments: Sequence[tuple[int, int]]) -> Waveform:
     if not segments:
         return waveform[:0]
     return np.concatenate([waveform[start:stop] for start, stop in segments])
+
+
+def with_pauses(
+    segments: Sequence[tuple[int, int]], samples: int, pause_s: float = 0.3
+) -> list[tuple[int, int]]:
+    """Return stretches of speech with what lies around and between them, up to ``pause_s`` each.
+
+    Args:
+        segments: as for `spoken`.
+        samples: how many the recording has.
+        pause_s: at each end of a stretch, in seconds.
+    """
+    wide: list[tuple[int, int]] = []
+    around = int(pause_s * _RATE_HZ)
+    for start, stop in segments:
+        begin, end = max(start - around, 0), min(stop + around, samples)
+        if wide and begin <= wide[-1][1]:
+            wide[-1] = (wide[-1][0], end)
+        else:
+            wide.append((begin, end))
+    return wide
 
 
 def measure(waveform: Waveform, segments: Sequence[tuple[int, int]]) -> Quality:

@@ -10,9 +10,12 @@ from holdfast.wiring._provide import (
 )
 from holdfast.wiring._services import Services, configured_services, services_of
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity
-from holdfast.wiring._voiceprint import VOICE_MODEL, KeptVoices, voiceprint_of
+from holdfast.wiring._spoof import SPOOF_MODEL
+from holdfast.wiring._voiceprint import VOICE_MODEL, voiceprint_of
+from holdfast.wiring._voices import KeptVoices
 
 __all__ = [
+    "SPOOF_MODEL",
     "VAD_MODEL",
     "VOICE_MODEL",
     "KeptVoices",

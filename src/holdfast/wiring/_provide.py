@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.provision import Wanted
 
 __all__ = [
+    "SPOOF_HUB_REPO",
     "VAD_HUB_REPO",
     "VAD_REPO",
     "VOICE_HUB_REPO",
@@ -51,6 +52,7 @@ VAD_HUB_REPO = RepoRef("onnx-community/silero-vad")
 # The name says wherever it appears what the model is good for.
 VOICE_REPO = RepoRef("holdfast/voiceprint-demo-synthetic-voices-only")
 VOICE_HUB_REPO = RepoRef("speechbrain/spkrec-ecapa-voxceleb")
+SPOOF_HUB_REPO = RepoRef("Gustking/wav2vec2-large-xlsr-deepfake-audio-classification")
 # Of repositories that hold one model in many forms, the files that are used.
 _FILES = {
     VAD_HUB_REPO: ("onnx/model.onnx", "README.md"),
@@ -59,6 +61,8 @@ _FILES = {
         "mean_var_norm_emb.ckpt", "classifier.ckpt", "label_encoder.txt", "README.md",
     ),
 }  # fmt: skip
+# Of all others, which are detectors of spoofing: no pickles.
+_DETECTOR_FILES = ("*.json", "*.safetensors", "*.onnx", "README.md", "LICENSE*")
 _SCRATCH = "holdfast-starter"
 _PACKAGE = "faster-whisper"
 
@@ -71,7 +75,9 @@ def provide_from_hub(
     def provide(ref: RevisionRef, report: Reporter) -> Provided:
         from holdfast.provision import Wanted
 
-        return _pulled(settings, env, Wanted(ref, include=_FILES.get(ref.repo, ())), report, also)
+        return _pulled(
+            settings, env, Wanted(ref, include=_FILES.get(ref.repo, _DETECTOR_FILES)), report, also
+        )
 
     return provide
 

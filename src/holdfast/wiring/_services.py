@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,14 @@ from holdfast.wiring._provide import (
     verify_stored,
 )
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity, vad_description
+from holdfast.wiring._spoof import SPOOF_MODEL, ChosenDetector, chosen_detector
 from holdfast.wiring._voiceprint import (
     VOICE_MODEL,
-    KeptVoices,
     converter,
     voice_description,
     voiceprint_of,
 )
+from holdfast.wiring._voices import KeptVoices
 
 __all__ = ["Services", "configured_services", "services_of"]
 
@@ -78,6 +79,7 @@ def configured_services(
         service=service,
         env=env,
         only=only,
+        provide_detector=provide_from_hub(settings, env, also),
         convert=None if service.profile != "standard" else converter(settings, env, VOICE_HUB_REPO),
     )
     # The starter set needs no network, so nothing is to be said about it.
@@ -92,6 +94,7 @@ def services_of(
     service: ServiceSettings | None = None,
     env: Mapping[str, str] | None = None,
     convert: Callable[[Path], Path] | None = None,
+    provide_detector: Provide | None = None,
     only: Collection[str] | None = None,
     backoff: Backoff | None = None,
 ) -> Services:
@@ -103,6 +106,7 @@ def services_of(
         service: how they are run.
         env: the environment's variables, which say where data may be kept.
         convert: makes what the speaker model is loaded from.
+        provide_detector: brings the detector of spoofing; ``provide`` does when None.
         only: ids of the models that are wanted; all of them when None.
         backoff: pauses between attempts.
 
@@ -110,7 +114,11 @@ def services_of(
         ConfigInvalid: a setting is for a model that there is not.
     """
     service = service or ServiceSettings()
+    detector = chosen_detector(service)
     specs = _models(provide, verify, service, convert)
+    if detector is not None:
+        bring = provide_detector or provide
+        specs.append(_detector_spec(detector, bring, verify, service))
     unknown = sorted(set(service.models) - {spec.id for spec in specs})
     if unknown:
         raise ConfigInvalid(
@@ -124,7 +132,7 @@ def services_of(
     supervisor = Supervisor(specs, backoff=backoff, budget=budget)
     language = Backend(service.language_url, service.language_key, service.deadline_s)
     voices = KeptVoices(service, env if env is not None else os.environ)
-    voiceprint = voiceprint_of(supervisor, service, voices)
+    voiceprint = voiceprint_of(supervisor, service, voices, detector)
     return Services(supervisor, VoiceActivity(supervisor), voiceprint, voices, language)
 
 
@@ -133,35 +141,51 @@ def _models(
     verify: Verify | None,
     service: ServiceSettings,
     convert: Callable[[Path], Path] | None,
-) -> Sequence[ModelSpec]:
+) -> list[ModelSpec]:
     starter = service.profile == "starter"
-
-    def spec(model: str, repo: RepoRef, description: Mapping[str, Any]) -> ModelSpec:
-        ref = RevisionRef(repo)
-
-        def check(provided: Provided, report: Reporter) -> None:
-            if verify is not None:
-                verify(RevisionRef(repo, provided.revision), report)
-
-        values = dict(description)
-        chosen = service.of_model(model, threads=values.pop("threads", 1))
-        return ModelSpec(
-            id=model,
-            repository=str(repo),
-            revision=ref.revision,
-            provide=lambda report: provide(ref, report),
-            verify=check,
-            **(values | _how(chosen)),
-        )
-
     voice = voice_description()
     if service.profile == "gpu":
         # In torch, whose import would keep everybody else in this process waiting.
         voice |= {"device": "cuda", "devices": ("cpu", "cuda"), "isolate": True}
-    return [
-        spec(VAD_MODEL, VAD_REPO if starter else VAD_HUB_REPO, vad_description()),
-        spec(VOICE_MODEL, VOICE_REPO if starter else VOICE_HUB_REPO, {**voice, "convert": convert}),
+    models: list[tuple[str, RepoRef, Mapping[str, Any]]] = [
+        (VAD_MODEL, VAD_REPO if starter else VAD_HUB_REPO, vad_description()),
+        (VOICE_MODEL, VOICE_REPO if starter else VOICE_HUB_REPO, {**voice, "convert": convert}),
     ]
+    return [
+        _spec(model, RevisionRef(repo), description, provide, verify, service)
+        for model, repo, description in models
+    ]
+
+
+def _detector_spec(
+    detector: ChosenDetector, provide: Provide, verify: Verify | None, service: ServiceSettings
+) -> ModelSpec:
+    description = detector.description(gpu=service.profile == "gpu")
+    return _spec(SPOOF_MODEL, detector.ref, description, provide, verify, service)
+
+
+def _spec(
+    model: str,
+    ref: RevisionRef,
+    description: Mapping[str, Any],
+    provide: Provide,
+    verify: Verify | None,
+    service: ServiceSettings,
+) -> ModelSpec:
+    def check(provided: Provided, report: Reporter) -> None:
+        if verify is not None:
+            verify(RevisionRef(ref.repo, provided.revision), report)
+
+    values = dict(description)
+    chosen = service.of_model(model, threads=values.pop("threads", 1))
+    return ModelSpec(
+        id=model,
+        repository=str(ref.repo),
+        revision=ref.revision,
+        provide=lambda report: provide(ref, report),
+        verify=check,
+        **(values | _how(chosen)),
+    )
 
 
 def _how(chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ServiceSettings, Settings
-from holdfast.places import SearchPath, data_folder, surroundings
+from holdfast.places import SearchPath, surroundings
 from holdfast.refs import RepoRef
 from holdfast.runtime import Needs, Supervisor, check_wanted, done_apart
 from holdfast.voiceprint import (
@@ -20,28 +18,26 @@ from holdfast.voiceprint import (
     Heard,
     Limits,
     RecordingTooLong,
-    Scale,
     Voiceprint,
     fingerprint,
     load_voice,
     measure,
-    read_scale,
     spoken,
+    with_pauses,
 )
 from holdfast.wiring._speech import VAD_MODEL, sendable
+from holdfast.wiring._spoof import ChosenDetector
+from holdfast.wiring._voices import KeptVoices
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
     from holdfast.speech import VoiceActivityEngine
-    from holdfast.voiceprint.gallery import Gallery
 
-__all__ = ["VOICE_MODEL", "KeptVoices", "converter", "voice_description", "voiceprint_of"]
+__all__ = ["VOICE_MODEL", "converter", "voice_description", "voiceprint_of"]
 
 VOICE_MODEL = "voiceprint"
 _LONGEST_S = 600
 _RATE_HZ = 16_000
-_KEY_FILE = "voiceprint.key"
-_OWN_SCALE = "voiceprint-scale.json"
 
 
 def voice_description() -> dict[str, Any]:
@@ -90,7 +86,12 @@ def graph_of(source: Path, target: Path) -> None:
         shutil.copyfile(source / SCALE_FILE, target / SCALE_FILE)
 
 
-def voiceprint_of(supervisor: Supervisor, service: ServiceSettings, kept: KeptVoices) -> Voiceprint:
+def voiceprint_of(
+    supervisor: Supervisor,
+    service: ServiceSettings,
+    kept: KeptVoices,
+    detector: ChosenDetector | None,
+) -> Voiceprint:
     """Return the application over a supervisor's models."""
 
     def hear(source: AudioSource) -> Any:
@@ -102,7 +103,16 @@ def voiceprint_of(supervisor: Supervisor, service: ServiceSettings, kept: KeptVo
         verify=Gates(min_speech_s=service.voiceprint_min_speech_s, min_snr_db=snr),
         enrol_speech_s=service.voiceprint_enrol_s,
     )
-    return Voiceprint(supervisor, VOICE_MODEL, hear, kept.open, limits, kept.scale)
+    return Voiceprint(
+        supervisor,
+        VOICE_MODEL,
+        hear,
+        kept.open,
+        limits,
+        kept.scale,
+        kept.cohort,
+        None if detector is None else detector.detection,
+    )
 
 
 def _listen(engine: VoiceActivityEngine, source: AudioSource) -> Heard:
@@ -127,90 +137,5 @@ def _listen(engine: VoiceActivityEngine, source: AudioSource) -> Heard:
     found = detect_speech(engine, blocks, VadOptions(speech_pad_ms=60))
     per_ms = _RATE_HZ // 1000
     segments = [(each.start_ms * per_ms, each.stop_ms * per_ms) for each in found]
-    return Heard(spoken(waveform, segments), measure(waveform, segments))
-
-
-class KeptVoices:
-    """Opens the enrolled voices when they are first asked for, and closes them once.
-
-    Args:
-        service: where data and the key are.
-        env: the environment's variables.
-    """
-
-    def __init__(self, service: ServiceSettings, env: Mapping[str, str]) -> None:
-        self._service = service
-        self._env = env
-        self._turn = threading.Lock()
-        self._gallery: Gallery | None = None
-
-    def folder(self) -> Path:
-        """Return where they are kept.
-
-        Raises:
-            NoDataFolder: nothing can be kept on this machine.
-        """
-        return data_folder(self._service.data, surroundings(self._env))
-
-    def open(self) -> Gallery:
-        """Return them.
-
-        Raises:
-            HoldfastError: there is no place, no key, or not the right one.
-        """
-        with self._turn:
-            if self._gallery is None:
-                from holdfast.voiceprint.gallery import Gallery, SqliteStore, Vault
-
-                folder = self.folder() / "voiceprint"
-                vault = Vault(self._key(folder))
-                self._gallery = Gallery(SqliteStore(folder, vault.chain), vault)
-            return self._gallery
-
-    def scale(self) -> Scale | None:
-        """Return the scale that was fitted here, if one was."""
-        path = self.folder() / _OWN_SCALE
-        return read_scale(path.read_text("utf-8"), str(path)) if path.is_file() else None
-
-    def keep_scale(self, scale: Scale) -> Path:
-        """Put a scale in the place of the model's own; return the file."""
-        from holdfast.places import Modes, write_file
-
-        path = self.folder() / _OWN_SCALE
-        write_file(path, scale.text().encode(), Modes())
-        return path
-
-    def close(self) -> None:
-        """Let go of them."""
-        with self._turn:
-            if self._gallery is not None:
-                self._gallery.close()
-                self._gallery = None
-
-    def _key(self, folder: Path) -> bytes:
-        """Return the master key: as given, or from its file, which is made with the first voice."""
-        from holdfast.voiceprint.gallery import VaultKeyMissing, new_key, read_key
-
-        if self._service.voiceprint_key is not None:
-            return read_key(self._service.voiceprint_key)
-        path = self._service.voiceprint_key_file or folder / _KEY_FILE
-        try:
-            return read_key(path.read_text("ascii"))
-        except (FileNotFoundError, UnicodeDecodeError) as error:
-            if (folder / "voiceprint.sqlite").exists() or isinstance(error, UnicodeDecodeError):
-                raise VaultKeyMissing(
-                    "the enrolled voices cannot be opened", why=f"there is no key in {path}",
-                    hint="bring the key file back, or set HOLDFAST_VOICEPRINT_KEY",
-                ) from error  # fmt: skip
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = new_key()
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return read_key(path.read_text("ascii"))  # another process was quicker
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return read_key(text)
+    natural = spoken(waveform, with_pauses(segments, len(waveform)))
+    return Heard(spoken(waveform, segments), natural, measure(waveform, segments))

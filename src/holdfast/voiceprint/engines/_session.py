@@ -13,26 +13,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["cannot_load", "graph_runner"]
+__all__ = ["cannot_load", "graph_runner", "opened"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def graph_runner(
-    path: Path, device: str, *, wants: str
-) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], int]:
-    """Load a graph from features to embeddings.
+def opened(path: Path, device: str) -> Any:
+    """Load a graph.
 
     Args:
         path: the file.
         device: ``cpu``, or ``cuda:N`` where onnxruntime was built for it.
-        wants: the input's name.
 
     Returns:
-        what runs it: float32, (clips, frames, n_mels), to float32, (clips, dimension); and n_mels.
+        an ``onnxruntime.InferenceSession``.
 
     Raises:
-        EngineUnusable: the file is no such graph, or onnxruntime cannot use the device.
+        EngineUnusable: the file is no graph, or onnxruntime cannot use the device.
         MissingExtra: onnxruntime is not installed.
     """
     runtime = onnxruntime("voiceprint")
@@ -52,9 +49,30 @@ def graph_runner(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen: Any = provider if kind == "cpu" else (provider, {"device_id": number or "0"})
     try:
-        session = runtime.InferenceSession(
-            path.read_bytes(), sess_options=options, providers=[chosen]
-        )
+        return runtime.InferenceSession(path.read_bytes(), sess_options=options, providers=[chosen])
+    except Exception as error:
+        raise cannot_load(path, error) from error
+
+
+def graph_runner(
+    path: Path, device: str, *, wants: str
+) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], int]:
+    """Load a graph from features to embeddings.
+
+    Args:
+        path: the file.
+        device: ``cpu``, or ``cuda:N`` where onnxruntime was built for it.
+        wants: the input's name.
+
+    Returns:
+        what runs it: float32, (clips, frames, n_mels), to float32, (clips, dimension); and n_mels.
+
+    Raises:
+        EngineUnusable: the file is no such graph, or onnxruntime cannot use the device.
+        MissingExtra: onnxruntime is not installed.
+    """
+    session = opened(path, device)
+    try:
         (given,) = session.get_inputs()
         if given.name != wants or len(given.shape) != 3 or not isinstance(given.shape[2], int):
             raise ValueError(f"its input is {given.name} {given.shape}")  # noqa: TRY301

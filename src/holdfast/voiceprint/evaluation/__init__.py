@@ -1,7 +1,7 @@
 """How good a system is on trials: error rates, costs, calibration. Needs numpy; PAV needs SciPy."""
 
 from holdfast.voiceprint.evaluation._calibrate import Affine, fit_affine
-from holdfast.voiceprint.evaluation._compare import cosines, tandem_scores
+from holdfast.voiceprint.evaluation._compare import pair_scores, tandem_scores
 from holdfast.voiceprint.evaluation._curves import (
     ASVSPOOF5_COSTS,
     ASVSPOOF5_DETECTOR_COSTS,
@@ -73,7 +73,6 @@ __all__ = [
     "WorkFile",
     "act_dcf",
     "cllr",
-    "cosines",
     "det_plot",
     "detection_curve",
     "eer",
@@ -86,6 +85,7 @@ __all__ = [
     "min_dcf",
     "outcomes_of",
     "page",
+    "pair_scores",
     "parse",
     "read_trials",
     "require_plots",

@@ -17,15 +17,19 @@ from holdfast.voiceprint.evaluation._trials import TrialList
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from holdfast.voiceprint._cohort import Cohort
     from holdfast.voiceprint._decide import SpoofVerdict
 
-__all__ = ["cosines", "tandem_scores"]
+__all__ = ["pair_scores", "tandem_scores"]
 
 _AT_ONCE = 1 << 13
 
 
-def cosines(
-    trials: TrialList, chosen: Sequence[Trial], known: Mapping[str, Measured]
+def pair_scores(
+    trials: TrialList,
+    chosen: Sequence[Trial],
+    known: Mapping[str, Measured],
+    cohort: Cohort | None = None,
 ) -> NDArray[np.float64]:
     """Return the scores of trials, shape (chosen,); NaN where a side has no embedding.
 
@@ -36,6 +40,7 @@ def cosines(
         trials: the list, which knows what is behind each model.
         chosen: the trials to score.
         known: embeddings, by recording.
+        cohort: what the scores are normalised with; they are cosines when None.
     """
     rows: list[NDArray[np.float32]] = []
     places: dict[tuple[str, ...], int] = {}
@@ -58,6 +63,12 @@ def cosines(
     for start in range(0, len(both), _AT_ONCE):
         part = both[start : start + _AT_ONCE]
         found[part] = np.einsum("nd,nd->n", directions[enrolled[part]], directions[tested[part]])
+    if cohort is not None:
+        means, spreads = cohort.statistics(directions)
+        of_both = [
+            (found[both] - means[side]) / spreads[side] for side in (enrolled[both], tested[both])
+        ]
+        found[both] = (of_both[0] + of_both[1]) / 2
     return found
 
 
@@ -66,16 +77,16 @@ def tandem_scores(
 ) -> NDArray[np.float64]:
     """Return the scores after a detector has had its say, as `holdfast.voiceprint.decide` lets it.
 
-    What it takes for an attack is rejected whatever the score: it gets a score below all others. A
-    recording that it did not evaluate keeps its score.
+    What it takes for an attack, or could not judge, is never accepted, whatever the score: it gets
+    a score below all others.
 
     Args:
         trials: n of them.
         scores: shape (n,), finite.
         spoof: what was said of tested recordings.
     """
-    attacks = {name for name, verdict in spoof.items() if verdict.decision == "spoof"}
-    rejected = np.array([trial.test in attacks for trial in trials])
+    barred = {name for name, verdict in spoof.items() if verdict.decision != "bona_fide"}
+    rejected = np.array([trial.test in barred for trial in trials])
     return np.where(rejected, scores.min() - 1.0, scores)
 
 

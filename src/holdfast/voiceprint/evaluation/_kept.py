@@ -33,9 +33,13 @@ _WORK = "# holdfast work 1 "
 _COLUMNS = "# label enrolled tested attack score detector detector_score"
 _NONE = "-"
 _SAID = {
-    "model": "model", "detector": "detector", "list": "list of trials", "audio": "folder",
+    "model": "model",
+    "detector": "detector",
+    "list": "list of trials",
+    "audio": "folder",
     "reading": "way to read recordings",
-}  # fmt: skip
+    "cohort": "cohort",
+}
 About = Mapping[str, str]
 
 
@@ -92,7 +96,8 @@ class ScoreFile:
         """Compare the first line with what is to be scored.
 
         Args:
-            about: what has to agree, of ``model``, ``detector``, ``list``, ``audio``, ``reading``.
+            about: what has to agree: ``model``, ``detector``, ``cohort``, ``list``, ``audio`` and
+                ``reading``.
 
         Raises:
             TrialsInvalid: they are scores of something else.
@@ -298,7 +303,7 @@ def _measured(line: str) -> tuple[str, Measured]:
 def _verdict(decision: str, score: float | None, model: str | None = None) -> SpoofVerdict:
     if decision not in {"bona_fide", "spoof", "not_evaluated"}:
         raise ValueError(decision)
-    return SpoofVerdict(cast("Any", decision), score, model)
+    return SpoofVerdict(cast("Any", decision), score, model=model)
 
 
 def _text(vector: NDArray[np.float32]) -> str:

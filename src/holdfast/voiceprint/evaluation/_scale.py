@@ -25,6 +25,7 @@ def scale_of(
     most_false_accepts: float = 0.01,
     most_false_rejects: float = 0.01,
     min_same_voice: float | None = None,
+    cohort: str = "",
 ) -> Scale:
     """Return thresholds and calibration that these trials give.
 
@@ -37,6 +38,7 @@ def scale_of(
         most_false_rejects: rejected is below the highest threshold at which at most this share of
             the speaker's own trials is, and never what is accepted.
         min_same_voice: see `Gates`.
+        cohort: digest of what the scores were normalised with; "" for cosines.
 
     Raises:
         ValueError: the trials do not tell speakers apart, or are none.
@@ -64,4 +66,5 @@ def scale_of(
         slope=calibration.slope,
         offset=calibration.offset,
         min_same_voice=min_same_voice,
+        cohort=cohort,
     )

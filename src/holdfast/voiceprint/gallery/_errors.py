@@ -7,6 +7,8 @@ from holdfast.errors import HoldfastError
 __all__ = [
     "AuditBroken",
     "GalleryUnusable",
+    "KeyringUnusable",
+    "SearchUnready",
     "SpeakerInvalid",
     "TemplateTampered",
     "UnknownSpeaker",
@@ -47,6 +49,14 @@ class VaultKeyWrong(HoldfastError):
     http_status = 503
 
 
+class KeyringUnusable(HoldfastError):
+    """The system's keyring was to hold the voiceprints' key, and there is none that can."""
+
+    code = "keyring-unusable"
+    exit_code = 2
+    http_status = 503
+
+
 class TemplateTampered(HoldfastError):
     """A stored template that was changed, or moved to another speaker."""
 
@@ -67,5 +77,13 @@ class GalleryUnusable(HoldfastError):
     """The place that templates are kept in cannot be read or written."""
 
     code = "gallery-unusable"
+    exit_code = 7
+    http_status = 503
+
+
+class SearchUnready(HoldfastError):
+    """Voices that the database is to be searched for, and that are not all in its table yet."""
+
+    code = "search-unready"
     exit_code = 7
     http_status = 503

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from holdfast.voiceprint.gallery._errors import (
     AuditBroken,
     SpeakerInvalid,
     UnknownSpeaker,
 )
-from holdfast.voiceprint.gallery._index import Found, Vectors, VoiceIndex
+from holdfast.voiceprint.gallery._index import Found, Vectors
 from holdfast.voiceprint.gallery._records import (
     EXPORT,
     Profile,
     Template,
     Utterance,
     check_profile,
+    packed,
     plain,
     speaker_of,
     template_of,
-    utterance_of,
+    unpacked,
 )
-from holdfast.voiceprint.gallery._store import GalleryStore, SpeakerRow, UtteranceRow
+from holdfast.voiceprint.gallery._search import (
+    DatabaseSearch,
+    MemorySearch,
+    Search,
+    Turned,
+    what_is_sealed,
+)
+from holdfast.voiceprint.gallery._store import (
+    GalleryStore,
+    SearchingStore,
+    SpeakerRow,
+    UtteranceRow,
+)
 from holdfast.voiceprint.gallery._vault import Vault
 
 __all__ = ["Gallery"]
@@ -38,24 +50,33 @@ _ATTEMPTS = 5
 class Gallery:
     """Every enrolled speaker of a deployment. Safe to use from several threads.
 
-    What is sealed is opened on the way through; the centroids stay in memory for search, and follow
-    what other processes enrol and erase.
+    What is sealed is opened on the way through.
 
     Args:
-        store: where sealed rows are kept.
+        store: where sealed rows are kept; closed with the gallery, or when there can be none.
         vault: seals and opens them.
+        search: in ``memory`` the centroids stay there, and follow what other processes enrol and
+            erase; in the ``database`` the store is searched, which must be able to.
 
     Raises:
         VaultKeyWrong: the vault's key is not that of what is kept here.
     """
 
-    def __init__(self, store: GalleryStore, vault: Vault) -> None:
+    def __init__(
+        self, store: GalleryStore, vault: Vault, search: Literal["memory", "database"] = "memory"
+    ) -> None:
         self._store = store
         self._vault = vault
-        self._turn = threading.Lock()
-        self._indexes: dict[str, VoiceIndex] = {}
-        self._version = 0
-        vault.check(store.proof(vault.proof))
+        self._turned = Turned(vault)
+        self._search: Search = MemorySearch(store, vault)
+        if search == "database":
+            assert isinstance(store, SearchingStore)
+            self._search = DatabaseSearch(store, self._turned, self.template)
+        try:
+            vault.check(store.proof(vault.proof))
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
         """Let go of the store."""
@@ -88,6 +109,10 @@ class Gallery:
             hint="try again",
         )  # fmt: skip
 
+    def has(self, speaker: str) -> bool:
+        """Return whether there is such a speaker."""
+        return self._store.speaker(speaker) is not None
+
     def profile(self, speaker: str) -> Profile:
         """Return a speaker's profile.
 
@@ -96,9 +121,13 @@ class Gallery:
         """
         return self._profile(self._row(speaker))
 
-    def profiles(self) -> list[Profile]:
-        """Return every speaker's profile, by id."""
-        return [self._profile(row) for row in self._store.speakers()]
+    def profiles(self, after: str = "") -> Iterator[Profile]:
+        """Yield every speaker's profile, by id; those up to ``after`` are left out."""
+        return (self._profile(row) for row in self._store.speakers(after))
+
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        return self._store.count()
 
     def erase(self, speaker: str, by: str = "") -> None:
         """Destroy all that is kept of a speaker, the key first of all.
@@ -120,7 +149,7 @@ class Gallery:
         row = self._row(speaker)
         rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
         told = _line("enrol", speaker, by, utterances=len(rows))
-        if not self._store.add_utterances(row, rows, told):
+        if not self._store.add_utterances(row, rows, told, self._turned.centroids):
             raise _unknown(speaker)
 
     def utterances(self, speaker: str) -> list[Utterance]:
@@ -130,7 +159,11 @@ class Gallery:
             UnknownSpeaker: there is no such speaker.
         """
         row = self._row(speaker)
-        return [self._opened(row, each) for each in self._store.utterances(speaker)]
+        opened = self._vault.opener(row.id, row.wrapped_key)
+        return [
+            unpacked(opened(each.sealed, what_is_sealed(each)))
+            for each in self._store.utterances(speaker)
+        ]
 
     def template(self, speaker: str, model: str) -> Template | None:
         """Return what a voice is compared with; None where nothing of this model is enrolled.
@@ -154,40 +187,22 @@ class Gallery:
             model: fingerprint of the model that made ``probe``.
             probe: shape (dimension,), of length 1.
         """
-        with self._turn:
-            self._follow()
-            index = self._indexes.get(model)
-            return [] if index is None else index.search(probe, most, at_least)
+        return self._search.search(model, probe, most, at_least)
 
-    def _follow(self) -> None:
-        """Bring the indexes up to what is stored: what has changed is read, the rest stays."""
-        changes = self._store.changes(self._version)
-        if not changes:
-            return
-        if self._version == 0:
-            rows = {row.id: row for row in self._store.speakers()}
-            found: dict[str, list[UtteranceRow]] = {}
-            for each in self._store.utterances():
-                found.setdefault(each.speaker, []).append(each)
-            for speaker, row in rows.items():
-                self._index(speaker, row, found.get(speaker, ()))
-        else:
-            for _, speaker in changes:
-                changed = self._store.speaker(speaker)
-                self._index(speaker, changed, tuple(self._store.utterances(speaker)))
-        self._version = changes[-1][0]
+    # -- what was fitted to these voices: the scale, the cohort
 
-    def _index(self, speaker: str, row: SpeakerRow | None, found: Sequence[UtteranceRow]) -> None:
-        for index in self._indexes.values():
-            index.drop(speaker)
-        if row is None:
-            return
-        opened = [self._opened(row, each) for each in found]
-        for model in {each.model for each in opened}:
-            template = template_of([each for each in opened if each.model == model])
-            if template is not None:
-                index = self._indexes.setdefault(model, VoiceIndex(len(template.centroid)))
-                index.put(speaker, template.centroid)
+    def kept(self, name: str) -> bytes | None:
+        """Return what is kept here for every server under a name, if anything.
+
+        Raises:
+            TemplateTampered: it was changed from outside.
+        """
+        sealed = self._store.fact(name)
+        return None if sealed is None else self._vault.open_fact(name, sealed)
+
+    def keep(self, name: str, content: bytes, by: str = "") -> None:
+        """Keep something for every server, sealed, in place of what had this name."""
+        self._store.keep_fact(name, self._vault.seal_fact(name, content), _line(name, "", by))
 
     # -- the log, and one's own data
 
@@ -227,7 +242,10 @@ class Gallery:
         }
 
     def take_in(self, exported: Mapping[str, Any], by: str = "") -> Profile:
-        """Add a speaker that `export` gave, with all utterances; return the profile.
+        """Add a speaker that `export` gave, with all utterances or not at all.
+
+        Returns:
+            the profile.
 
         Raises:
             SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
@@ -239,13 +257,17 @@ class Gallery:
                 "this is no exported speaker", why=f"{type(error).__name__}: {error}",
                 hint="holdfast voiceprint speakers --export ID > FILE gives one",
             ) from error  # fmt: skip
-        if self._store.speaker(profile.id) is not None:
+        check_profile(profile)
+        kept = replace(profile, created=_now())
+        wrapped = self._vault.new_speaker_key(profile.id)
+        row = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
+        rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
+        told = _line("import", profile.id, by, utterances=len(rows))
+        if not self._store.add_speaker(row, told, rows, self._turned.centroids):
             raise SpeakerInvalid(
                 f"speaker {profile.id!r} is here already", why="nothing is put over it",
                 hint=f"holdfast voiceprint speakers --erase {profile.id}",
             )  # fmt: skip
-        kept = self.put(profile, by)
-        self.enrol(profile.id, utterances, by)
         return kept
 
     # -- sealing
@@ -265,17 +287,10 @@ class Gallery:
         return Profile(**(content | {"tags": tuple(content["tags"])}))
 
     def _sealed_utterance(self, row: SpeakerRow, utterance: Utterance) -> UtteranceRow:
-        own = uuid.uuid4().hex
-        kept = replace(utterance, id=own, created=utterance.created or _now())
-        content = json.dumps(plain(kept)).encode()
-        sealed = self._vault.seal(row.id, row.wrapped_key, content, f"{own}:{utterance.model}")
-        return UtteranceRow(own, row.id, utterance.model, sealed)
-
-    def _opened(self, row: SpeakerRow, found: UtteranceRow) -> Utterance:
-        # The model stands outside too, for those who look without a key; it is bound to the seal.
-        what = f"{found.id}:{found.model}"
-        content = self._vault.open(row.id, row.wrapped_key, found.sealed, what)
-        return utterance_of(json.loads(content))
+        kept = replace(utterance, id=uuid.uuid4().hex, created=utterance.created or _now())
+        new = UtteranceRow(kept.id, row.id, kept.model, b"")
+        what = what_is_sealed(new)
+        return new._replace(sealed=self._vault.seal(row.id, row.wrapped_key, packed(kept), what))
 
 
 def _unknown(speaker: str) -> UnknownSpeaker:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,14 +20,22 @@ __all__ = [
     "Profile",
     "Template",
     "Utterance",
+    "centroid_of",
     "check_profile",
+    "packed",
     "plain",
     "speaker_of",
     "template_of",
-    "utterance_of",
+    "unit_rows",
+    "unpacked",
+    "vector_bytes",
 ]
 
 EXPORT = "holdfast-voiceprint-export-1"
+# An utterance as it is sealed: this byte, the vector's length, the vector, and the rest as JSON.
+# What begins with "{" is of an earlier form, with the vector in base64 inside the JSON.
+_PACKED = b"\x01"
+_HEAD = struct.Struct("<cI")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 _MOST_TEXT = 2000
 _MOST_TAGS = 50
@@ -88,13 +98,50 @@ class Template:
 def template_of(utterances: Sequence[Utterance]) -> Template | None:
     if not utterances:
         return None
-    vectors = np.stack([_unit(each.vector) for each in utterances])
-    return Template(vectors, _unit(vectors.mean(axis=0)), sum(each.speech_s for each in utterances))
+    vectors = unit_rows(np.stack([each.vector for each in utterances]))
+    speech_s = sum(each.speech_s for each in utterances)
+    return Template(vectors, centroid_of(vectors, [0])[0], speech_s)
 
 
-def _unit(vector: Vectors) -> Vectors:
-    length = float(np.linalg.norm(vector))
-    return (vector / length).astype(np.float32) if length else vector
+def centroid_of(vectors: Vectors, starts: Sequence[int]) -> Vectors:
+    """Return the mean of each group of rows, made of length 1; a group begins at each start."""
+    # A mean and a sum differ in length only.
+    return unit_rows(np.add.reduceat(vectors, starts, axis=0))
+
+
+def unit_rows(vectors: Vectors) -> Vectors:
+    """Return rows of length 1; those of length 0 stay.
+
+    Raises:
+        ValueError: one is empty, or not finite.
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not vectors.shape[1] or not np.isfinite(lengths).all():
+        raise ValueError("a vector is empty, or not finite")
+    found: Vectors = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return found
+
+
+def packed(utterance: Utterance) -> bytes:
+    vector = np.asarray(utterance.vector, "<f4").tobytes()
+    rest = {name: value for name, value in plain(utterance).items() if name != "vector"}
+    return _HEAD.pack(_PACKED, len(vector)) + vector + json.dumps(rest).encode()
+
+
+def unpacked(content: bytes) -> Utterance:
+    if content[:1] == b"{":
+        return utterance_of(json.loads(content))
+    _, length = _HEAD.unpack_from(content)
+    rest = json.loads(content[_HEAD.size + length :])
+    return _utterance(rest, vector_bytes(content))
+
+
+def vector_bytes(content: bytes) -> bytes:
+    """Return the vector of a packed utterance, float32, without reading the rest of it."""
+    if content[:1] == b"{":
+        return base64.b64decode(json.loads(content)["vector"], validate=True)
+    _, length = _HEAD.unpack_from(content)
+    return content[_HEAD.size : _HEAD.size + length]
 
 
 def plain(utterance: Utterance) -> dict[str, Any]:
@@ -110,7 +157,11 @@ def plain(utterance: Utterance) -> dict[str, Any]:
 
 
 def utterance_of(plain: Mapping[str, Any]) -> Utterance:
-    vector = np.frombuffer(base64.b64decode(plain["vector"], validate=True), "<f4")
+    return _utterance(plain, base64.b64decode(plain["vector"], validate=True))
+
+
+def _utterance(plain: Mapping[str, Any], of_vector: bytes) -> Utterance:
+    vector = np.frombuffer(of_vector, "<f4")
     if not len(vector) or not np.isfinite(vector).all():
         raise ValueError("a vector is empty, or not finite")
     return Utterance(

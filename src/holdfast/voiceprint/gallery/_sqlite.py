@@ -12,9 +12,17 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from holdfast.voiceprint.gallery._errors import GalleryUnusable
-from holdfast.voiceprint.gallery._store import AuditRow, Chain, SpeakerRow, UtteranceRow
+from holdfast.voiceprint.gallery._store import (
+    AuditRow,
+    Centroids,
+    Chain,
+    EnrolledRow,
+    SpeakerRow,
+    UtteranceRow,
+)
 
 __all__ = ["SqliteStore"]
 
@@ -39,6 +47,11 @@ CREATE TRIGGER IF NOT EXISTS audit_is_fixed BEFORE UPDATE ON audit
 CREATE TABLE IF NOT EXISTS keys.wrapped (id TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
 """
 _SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys.wrapped USING (id)"
+_ENROLLED = (
+    "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
+    "JOIN keys.wrapped w ON w.id = speaker "
+    "WHERE (speaker, number) > (?, ?) ORDER BY speaker, number LIMIT ?"
+)
 _UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances WHERE number > ?"
 
 
@@ -83,6 +96,24 @@ class SqliteStore:
         assert isinstance(found, bytes)
         return found
 
+    def fact(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+        with self._reading():
+            found = self._one("SELECT value FROM facts WHERE name = ?", name)
+        assert found is None or isinstance(found, bytes)
+        return found
+
+    def keep_fact(self, name: str, value: bytes, audit: str) -> None:
+        """Keep something under a name, in place of what was there."""
+        with self._changing() as note:
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+            note(audit)
+
+    def last_change(self) -> int:
+        """Return the number of the last change; 0 where nothing has changed yet."""
+        with self._reading():
+            return int(str(self._one("SELECT coalesce(max(number), 0) FROM changes")))
+
     def changes(self, after: int) -> list[tuple[int, str]]:
         """Return which speakers' utterances have changed after a number, and when."""
         with self._reading():
@@ -91,14 +122,21 @@ class SqliteStore:
             )
             return [(int(number), str(speaker)) for number, speaker in found]
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,  # noqa: ARG002 - nothing is searched here
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as note:
             if self._one("SELECT 1 FROM speakers WHERE id = ?", row.id) is not None:
                 return False
             # A key without a speaker is what is left of a gallery that came from a copy.
             self._db.execute("INSERT OR REPLACE INTO keys.wrapped VALUES (?, ?)", row[:2])
             self._db.execute("INSERT INTO speakers VALUES (?, ?)", (row.id, row.profile))
+            self._insert(row.id, rows)
             note(audit)
         return True
 
@@ -117,37 +155,43 @@ class SqliteStore:
             row = self._db.execute(f"{_SPEAKERS} WHERE id = ?", (speaker,)).fetchone()
         return None if row is None else SpeakerRow(*row)
 
-    def speakers(self) -> list[SpeakerRow]:
-        """Return all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
         with self._reading():
-            return [SpeakerRow(*row) for row in self._db.execute(f"{_SPEAKERS} ORDER BY id")]
+            return int(str(self._one("SELECT count(*) FROM speakers")))
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
+        query = f"{_SPEAKERS} WHERE id > ? ORDER BY id LIMIT ?"
+        for row in self._pages(query, [after], lambda row: [row[0]]):
+            yield SpeakerRow(*row)
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
         """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
         query, more = _UTTERANCES, list[str]()
         if speaker is not None:
             query, more = f"{query} AND speaker = ?", [speaker]
-        last = 0
-        while True:
-            with self._reading():
-                rows = self._db.execute(
-                    f"{query} ORDER BY number LIMIT ?", (last, *more, _BATCH)
-                ).fetchall()
-            for row in rows:
-                yield UtteranceRow(*row[1:])
-            if len(rows) < _BATCH:
-                return
-            last = rows[-1][0]
+        query = f"{query} ORDER BY number LIMIT ?"
+        for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
+            yield UtteranceRow(*row[1:])
 
-    def add_utterances(self, speaker: SpeakerRow, rows: Sequence[UtteranceRow], audit: str) -> bool:
+    def enrolled(self) -> Iterator[EnrolledRow]:
+        """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
+        for row in self._pages(_ENROLLED, ["", 0], lambda row: [row[3], row[0]]):
+            yield EnrolledRow(row[1], UtteranceRow(*row[2:]))
+
+    def add_utterances(
+        self,
+        speaker: SpeakerRow,
+        rows: Sequence[UtteranceRow],
+        audit: str,
+        centroids: Centroids,  # noqa: ARG002 - nothing is searched here
+    ) -> bool:
         """Add all of them or none; return False where no speaker has this id and this key."""
         with self._changing() as note:
             if not self._is_here(speaker):
                 return False
-            self._db.executemany(
-                "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
-            )
-            self._changed(speaker.id)
+            self._insert(speaker.id, rows)
             note(audit)
         return True
 
@@ -168,22 +212,33 @@ class SqliteStore:
 
     def audit(self, after: int = 0) -> Iterator[AuditRow]:
         """Yield the audit log's lines after a number."""
-        while True:
-            with self._reading():
-                rows = self._db.execute(
-                    "SELECT number, line, seal FROM audit WHERE number > ? ORDER BY number LIMIT ?",
-                    (after, _BATCH),
-                ).fetchall()
-            for row in rows:
-                yield AuditRow(*row)
-            if len(rows) < _BATCH:
-                return
-            after = rows[-1][0]
+        query = "SELECT number, line, seal FROM audit WHERE number > ? ORDER BY number LIMIT ?"
+        for row in self._pages(query, [after], lambda row: [row[0]]):
+            yield AuditRow(*row)
 
     def close(self) -> None:
         """Let go of the files."""
         with self._turn:
             self._db.close()
+
+    def _insert(self, speaker: str, rows: Sequence[UtteranceRow]) -> None:
+        self._db.executemany(
+            "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
+        )
+        if rows:
+            self._changed(speaker)
+
+    def _pages(
+        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+    ) -> Iterator[Any]:
+        """Yield a query's rows page by page: nobody waits for who reads them slowly."""
+        while True:
+            with self._reading():
+                rows = self._db.execute(query, (*place, _BATCH)).fetchall()
+            yield from rows
+            if len(rows) < _BATCH:
+                return
+            place = next_of(rows[-1])
 
     def _one(self, query: str, *values: str) -> object:
         row = self._db.execute(query, values).fetchone()

@@ -5,10 +5,19 @@ A store knows bytes only: no name, no vector, no key that opens anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["AuditRow", "Chain", "GalleryStore", "SpeakerRow", "UtteranceRow"]
+__all__ = [
+    "AuditRow",
+    "Centroids",
+    "Chain",
+    "EnrolledRow",
+    "GalleryStore",
+    "SearchingStore",
+    "SpeakerRow",
+    "UtteranceRow",
+]
 
 # The seal of an audit line, from that of the line before and the line.
 Chain = Callable[[bytes, str], bytes]
@@ -31,6 +40,17 @@ class UtteranceRow(NamedTuple):
     sealed: bytes
 
 
+class EnrolledRow(NamedTuple):
+    """An utterance with the speaker's wrapped key: all that is needed to open it."""
+
+    wrapped_key: bytes
+    utterance: UtteranceRow
+
+
+# One vector per model, out of all that is kept of a speaker; what a store may search in the clear.
+Centroids: TypeAlias = Callable[[SpeakerRow, Sequence[UtteranceRow]], Mapping[str, Sequence[float]]]
+
+
 class AuditRow(NamedTuple):
     """One line of the audit log and its seal, which covers every line before."""
 
@@ -49,14 +69,33 @@ class GalleryStore(Protocol):
     def proof(self, make: Callable[[], bytes]) -> bytes:
         """Return the proof of the key that this gallery was begun with; keep a new one once."""
 
+    def fact(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+
+    def keep_fact(self, name: str, value: bytes, audit: str) -> None:
+        """Keep something under a name, in place of what was there."""
+
+    def last_change(self) -> int:
+        """Return the number of the last change; 0 where nothing has changed yet."""
+
     def changes(self, after: int) -> list[tuple[int, str]]:
         """Return which speakers' utterances have changed, and the number of the last change each.
 
-        Numbers grow; those up to ``after`` are left out. Who was erased is among them.
+        Numbers grow; those up to ``after`` are left out. Who was erased is among them. Nobody who
+        has seen a number will be told a smaller one later.
         """
 
-    def add_speaker(self, row: SpeakerRow, audit: str) -> bool:
-        """Add a speaker; return False, and change nothing, where the id is taken."""
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken.
+
+        ``centroids`` goes with ``rows``; see `add_utterances`.
+        """
 
     def set_profile(self, row: SpeakerRow, audit: str) -> bool:
         """Replace a profile; return False where no speaker has this id and this key."""
@@ -64,14 +103,26 @@ class GalleryStore(Protocol):
     def speaker(self, speaker: str) -> SpeakerRow | None:
         """Return one speaker."""
 
-    def speakers(self) -> list[SpeakerRow]:
-        """Return all, by id."""
+    def count(self) -> int:
+        """Return how many speakers there are."""
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
         """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
 
-    def add_utterances(self, speaker: SpeakerRow, rows: Sequence[UtteranceRow], audit: str) -> bool:
-        """Add all of them or none; return False where no speaker has this id and this key."""
+    def enrolled(self) -> Iterator[EnrolledRow]:
+        """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
+
+    def add_utterances(
+        self, speaker: SpeakerRow, rows: Sequence[UtteranceRow], audit: str, centroids: Centroids
+    ) -> bool:
+        """Add all of them or none; return False where no speaker has this id and this key.
+
+        A store that is searched itself keeps what ``centroids`` makes of all the speaker's
+        utterances, in the same transaction.
+        """
 
     def erase(self, speaker: str, audit: str) -> bool:
         """Destroy a speaker's key, profile and utterances; return whether there was one."""
@@ -84,3 +135,16 @@ class GalleryStore(Protocol):
 
     def close(self) -> None:
         """Let go of the place."""
+
+
+@runtime_checkable
+class SearchingStore(GalleryStore, Protocol):
+    """A store that can be searched without holding every voice in memory."""
+
+    def fill(self, centroids: Centroids) -> int:
+        """Make vectors that are missing, for some seconds; return how many speakers are left."""
+
+    def nearest(
+        self, model: str, probe: Sequence[float], most: int, at_least: float
+    ) -> list[tuple[str, float]]:
+        """Return the speakers whose vectors are nearest (inner product), the best first."""

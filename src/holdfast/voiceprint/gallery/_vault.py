@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 import os
+from collections.abc import Callable
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -59,7 +60,9 @@ class Vault:
 
     def __init__(self, key: bytes) -> None:
         self._wrapping = AESGCM(_derived(key, b"wrapping"))
+        self._facts = AESGCM(_derived(key, b"facts"))
         self._audit_key = _derived(key, b"audit")
+        self._rotation_key = _derived(key, b"rotation")
 
     def proof(self) -> bytes:
         """Return what `check` recognises this key by."""
@@ -95,10 +98,46 @@ class Vault:
         Raises:
             TemplateTampered: it was changed, or belongs to something else.
         """
+        return self.opener(speaker, wrapped)(sealed, what)
+
+    def opener(self, speaker: str, wrapped: bytes) -> Callable[[bytes, str], bytes]:
+        """Return what opens one speaker's content, `open` without the first two arguments.
+
+        Raises:
+            TemplateTampered: the wrapped key was changed, or is another's.
+        """
+        cipher = self._unwrapped(speaker, wrapped)
+
+        def opened(sealed: bytes, what: str) -> bytes:
+            try:
+                return _open(cipher, sealed, _bound(speaker, what))
+            except InvalidTag as error:
+                raise _tampered(speaker, what) from error
+
+        return opened
+
+    def seal_fact(self, name: str, content: bytes) -> bytes:
+        """Return something sealed that is no speaker's, bound to its name."""
+        return self._seal(self._facts, content, name.encode())
+
+    def open_fact(self, name: str, sealed: bytes) -> bytes:
+        """Return what `seal_fact` sealed.
+
+        Raises:
+            TemplateTampered: it was changed, or is something else.
+        """
         try:
-            return _open(self._unwrapped(speaker, wrapped), sealed, _bound(speaker, what))
+            return _open(self._facts, sealed, name.encode())
         except InvalidTag as error:
-            raise _tampered(speaker, what) from error
+            raise TemplateTampered(
+                f"what is stored as {name} cannot be opened", why="it was changed from outside",
+                hint="restore the gallery from a copy, or make it anew: holdfast voiceprint "
+                "calibrate",
+            ) from error  # fmt: skip
+
+    def rotation_key(self, model: str) -> bytes:
+        """Return the key of the rotation that a model's searched vectors are turned by."""
+        return _derived(self._rotation_key, model.encode())
 
     def chain(self, before: bytes, line: str) -> bytes:
         """Return the seal of an audit line that follows the one sealed with ``before``."""

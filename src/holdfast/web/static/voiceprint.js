@@ -10,11 +10,13 @@ const files = document.getElementById("voice-files");
 const record = document.getElementById("voice-record");
 const scale = document.getElementById("voice-scale");
 const figures = document.getElementById("voice-figures");
+const spoofing = document.getElementById("voice-spoof");
 const reasons = document.getElementById("voice-reasons");
 let recorded = null; // stands in for a file until one is chosen
 let recorder = null;
 
-const ACTS = { enroll, verify, identify };
+const ACTS = { enroll, verify, identify, spoof };
+const ABOUT_SPEAKERS = ["enroll", "verify"];
 
 document.getElementById("voice").addEventListener("submit", (event) => event.preventDefault());
 files.addEventListener("change", () => (recorded = null));
@@ -22,13 +24,15 @@ record.addEventListener("click", () => (recorder ? recorder.stop() : listen()));
 
 for (const button of document.querySelectorAll("button[data-voice]")) {
   button.addEventListener("click", async () => {
-    scale.hidden = true;
+    scale.hidden = spoofing.hidden = true;
     reasons.replaceChildren();
     const given = recorded ? [recorded] : [...files.files];
     const act = button.dataset.voice;
     if (!given.length) return say("Choose a recording, or record one.");
-    if (act !== "identify" && !speaker.reportValidity()) return;
-    if (act !== "identify" && !speaker.value) return say("Name the speaker.");
+    if (ABOUT_SPEAKERS.includes(act)) {
+      if (!speaker.reportValidity()) return;
+      if (!speaker.value) return say("Name the speaker.");
+    }
     say("Listening ...");
     button.disabled = true;
     try {
@@ -67,8 +71,8 @@ function own() {
 }
 
 async function enroll(given) {
-  const known = (await ask("GET", "/speakers")).speakers.some(({ id }) => id === speaker.value);
-  if (!known) await ask("PUT", own(), "{}");
+  const known = await fetch(ROOT + own());
+  if (known.status === 404) await ask("PUT", own(), "{}");
   const found = await ask("POST", `${own()}/enrollments`, form(given));
   const more = found.needed_s ? `; ${found.needed_s.toFixed(0)} s more are advised` : "";
   say(`${found.accepted} of ${given.length} enrolled; ${found.speech_s.toFixed(1)} s of speech${more}.`);
@@ -80,7 +84,15 @@ async function verify(given) {
   say({ accept: "Accepted.", reject: "Rejected.", inconclusive: "Inconclusive.",
     not_enrolled: "Nobody to compare with." }[found.decision]);
   if (found.score !== null) draw(found);
+  judge(found.spoof);
   show(found.reasons);
+}
+
+async function spoof(given) {
+  const found = await ask("POST", "/spoof", form(given.slice(0, 1)));
+  say({ bona_fide: "Taken for a person's own speech.", spoof: "Taken for a spoof.",
+    not_evaluated: "Not evaluated." }[found.decision]);
+  judge(found);
 }
 
 async function identify(given) {
@@ -88,22 +100,42 @@ async function identify(given) {
   const named = found.candidates.map((each) => `${each.display_name || each.speaker_id} (${each.score.toFixed(2)})`);
   say(named.length ? `It sounds like ${named.join(", ")}.` : "Nobody who is enrolled.");
   if (found.candidates.length) draw({ ...found, ...found.candidates[0] });
+  judge(found.spoof);
   show(found.reasons);
 }
 
-/** Show a score between -1 and 1 beside its threshold, and what the threshold's errors are. */
-function draw({ score, threshold, llr, operating_point: point, quality }) {
-  const at = (value) => `${((value + 1) / 2) * 100}%`;
+/** Show a score on a scale with its threshold, and what the threshold's errors are. */
+function draw({ score, threshold, reject_below: below, llr, operating_point: point, quality }) {
+  // Cosines lie between -1 and 1; a normalised score counts standard deviations, without an end.
+  const [low, high] = point.normalised
+    ? [Math.floor(Math.min(-2, score)), Math.ceil(Math.max(2 * threshold, score))]
+    : [-1, 1];
+  const at = (value) => `${(100 * (value - low)) / (high - low)}%`;
+  scale.querySelector(".reject").style.width = at(below);
+  scale.querySelector(".accept").style.left = at(threshold);
   scale.querySelector(".threshold").style.left = at(threshold);
   scale.querySelector(".score").style.left = at(score);
+  document.getElementById("voice-low").textContent = `${low}, rejected`;
+  document.getElementById("voice-high").textContent = `accepted, ${high}`;
   const ratio = llr === null ? "not calibrated" : `log-likelihood ratio ${llr.toFixed(1)}`;
   const errors = point.false_accept_rate === null
     ? "error rates not measured"
     : `${(100 * point.false_accept_rate).toFixed(1)} % of others were accepted there, on ${point.data}`;
   const snr = quality.snr_db === null ? "" : `, ${quality.snr_db} dB above the background`;
   figures.textContent = `Score ${score.toFixed(3)}, accepted from ${threshold.toFixed(3)} (${errors}); ` +
-    `${ratio}; ${quality.speech_s} s of speech${snr}. Spoofing was not evaluated.`;
+    `${ratio}; ${quality.speech_s} s of speech${snr}.`;
   scale.hidden = false;
+}
+
+/** Say what the detector of spoofing made of it. */
+function judge({ decision, score, threshold, reason }) {
+  const odds = score === null ? "" : `log-odds ${score.toFixed(2)} for a person's own speech, an attack below ${threshold.toFixed(2)}`;
+  spoofing.textContent = {
+    bona_fide: `Spoofing: none found (${odds}).`,
+    spoof: `Spoofing: synthetic, converted or replayed (${odds}).`,
+    not_evaluated: `Spoofing was not evaluated: ${reason}.`,
+  }[decision];
+  spoofing.hidden = false;
 }
 
 function show(found) {

@@ -1,0 +1,354 @@
+"""Sealed templates in PostgreSQL, in a schema of their own, for several servers at once.
+
+What is said of SQLite holds here too: a change is one transaction, and the log is only added to.
+What is deleted stays in the database's own logs and backups until those go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from holdfast.voiceprint.gallery._errors import GalleryUnusable
+from holdfast.voiceprint.gallery._store import (
+    AuditRow,
+    Centroids,
+    Chain,
+    EnrolledRow,
+    SpeakerRow,
+    UtteranceRow,
+)
+from holdfast.voiceprint.gallery.postgres._connections import Connection, Connections
+from holdfast.voiceprint.gallery.postgres._tables import (
+    CENTROIDS,
+    FORM,
+    FORMAT,
+    LAST_AUDIT,
+    TABLES,
+    TURN,
+)
+
+__all__ = ["PostgresStore"]
+
+_BATCH = 4096
+_FILL_BATCH = 256
+_FILL_S = 5.0
+_SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys USING (id)"
+_UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances"
+_ENROLLED = (
+    "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
+    "JOIN keys k ON k.id = speaker "
+    "WHERE (speaker, number) > (%s, %s) ORDER BY speaker, number LIMIT %s"
+)
+# An expression, not the bare operator: an index that somebody adds (HNSW, IVFFlat) would answer
+# from a part of the rows only.
+_NEAREST = (
+    "SELECT speaker, -(centroid <#> %(probe)s::vector) AS score FROM centroids "
+    "WHERE model = %(model)s AND -(centroid <#> %(probe)s::vector) >= %(least)s "
+    "ORDER BY score DESC, speaker LIMIT %(most)s"
+)
+_TABLE = (
+    "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'holdfast_voiceprint' AND tablename = %s"
+)
+_COUNT = "SELECT count(*) FROM"
+_UNFILLED = (
+    "SELECT DISTINCT speaker FROM utterances u JOIN keys k ON k.id = u.speaker WHERE NOT EXISTS "
+    "(SELECT FROM centroids c WHERE c.speaker = u.speaker AND c.model = u.model)"
+)
+
+
+class PostgresStore:
+    """A `SearchingStore` in a database that several servers share.
+
+    Args:
+        url: ``postgresql://user@host/database``.
+        chain: seals audit lines.
+
+    Raises:
+        GalleryUnusable: it cannot be used.
+    """
+
+    def __init__(self, url: str, chain: Chain) -> None:
+        self._chain = chain
+        self._connections = Connections(url)
+        try:
+            self._prepare()
+        except BaseException:
+            self._connections.close()
+            raise
+
+    def _prepare(self) -> None:
+        """Make the tables, once; who finds them needs no right to make any."""
+        form = self._form()
+        if form is None:
+            with self._changing() as (db, _):
+                # Two servers may start at once: the second finds what the first has made.
+                if not _has(db, "facts"):
+                    db.execute(TABLES)
+            form = self._form()
+        if form != str(FORM).encode():
+            raise GalleryUnusable(
+                f"the voiceprints in {self._connections.shown} are of another form",
+                why=f"it is {(form or b'?').decode()}, and this version knows {FORM}",
+                hint="pip install --upgrade 'holdfast[postgres]'",
+            )
+
+    def _form(self) -> bytes | None:
+        with self._connections.one() as db:
+            return _value(db, FORMAT) if _has(db, "facts") else None
+
+    # -- facts and changes
+
+    def proof(self, make: Callable[[], bytes]) -> bytes:
+        """Return the proof of the key that this gallery was begun with; keep a new one once."""
+        found = self.fact("proof")
+        if found is None:
+            with self._changing() as (db, _):
+                db.execute(
+                    "INSERT INTO facts VALUES ('proof', %s) ON CONFLICT DO NOTHING",
+                    (make(),),
+                )
+            found = self.fact("proof")
+        assert found is not None
+        return found
+
+    def fact(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+        with self._connections.one() as db:
+            found: bytes | None = _value(db, "SELECT value FROM facts WHERE name = %s", name)
+        return found
+
+    def keep_fact(self, name: str, value: bytes, audit: str) -> None:
+        """Keep something under a name, in place of what was there."""
+        with self._changing() as (db, note):
+            db.execute(
+                "INSERT INTO facts VALUES (%s, %s) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+            note(audit)
+
+    def last_change(self) -> int:
+        """Return the number of the last change; 0 where nothing has changed yet."""
+        with self._connections.one() as db:
+            return int(_value(db, "SELECT max(number) FROM changes") or 0)
+
+    def changes(self, after: int) -> list[tuple[int, str]]:
+        """Return which speakers' utterances have changed after a number, and when."""
+        with self._connections.one() as db:
+            return db.execute(
+                "SELECT number, speaker FROM changes WHERE number > %s ORDER BY number",
+                (after,),
+            ).fetchall()
+
+    # -- speakers and utterances
+
+    def add_speaker(
+        self,
+        row: SpeakerRow,
+        audit: str,
+        rows: Sequence[UtteranceRow] = (),
+        centroids: Centroids | None = None,
+    ) -> bool:
+        """Add a speaker with utterances; return False, change nothing, where the id is taken."""
+        with self._changing() as (db, note):
+            if _value(db, "SELECT 1 FROM speakers WHERE id = %s", row.id) is not None:
+                return False
+            # A key without a speaker is what is left of a gallery that came from a copy.
+            db.execute(
+                "INSERT INTO keys VALUES (%s, %s) "
+                "ON CONFLICT (id) DO UPDATE SET key = excluded.key",
+                row[:2],
+            )
+            db.execute("INSERT INTO speakers VALUES (%s, %s)", (row.id, row.profile))
+            if centroids is not None:
+                _insert(db, row, rows, centroids)
+            note(audit)
+        return True
+
+    def set_profile(self, row: SpeakerRow, audit: str) -> bool:
+        """Replace a profile; return False where no speaker has this id and this key."""
+        with self._changing() as (db, note):
+            if not _is_here(db, row):
+                return False
+            db.execute("UPDATE speakers SET profile = %s WHERE id = %s", (row.profile, row.id))
+            note(audit)
+        return True
+
+    def speaker(self, speaker: str) -> SpeakerRow | None:
+        """Return one speaker."""
+        with self._connections.one() as db:
+            row = db.execute(f"{_SPEAKERS} WHERE id = %s", (speaker,)).fetchone()
+        return None if row is None else SpeakerRow(*row)
+
+    def count(self) -> int:
+        """Return how many speakers there are."""
+        with self._connections.one() as db:
+            return int(_value(db, f"{_COUNT} speakers"))
+
+    def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
+        """Yield all, by id; those up to ``after`` are left out."""
+        query = f"{_SPEAKERS} WHERE id > %s ORDER BY id LIMIT %s"
+        for row in self._pages(query, [after], lambda row: [row[0]]):
+            yield SpeakerRow(*row)
+
+    def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
+        """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
+        query, more = f"{_UTTERANCES} WHERE number > %s", list[str]()
+        if speaker is not None:
+            query, more = f"{query} AND speaker = %s", [speaker]
+        query = f"{query} ORDER BY number LIMIT %s"
+        for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
+            yield UtteranceRow(*row[1:])
+
+    def enrolled(self) -> Iterator[EnrolledRow]:
+        """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
+        for row in self._pages(_ENROLLED, ["", 0], lambda row: [row[3], row[0]]):
+            yield EnrolledRow(row[1], UtteranceRow(*row[2:]))
+
+    def add_utterances(
+        self, speaker: SpeakerRow, rows: Sequence[UtteranceRow], audit: str, centroids: Centroids
+    ) -> bool:
+        """Add all of them or none; return False where no speaker has this id and this key."""
+        with self._changing() as (db, note):
+            if not _is_here(db, speaker):
+                return False
+            _insert(db, speaker, rows, centroids)
+            note(audit)
+        return True
+
+    def erase(self, speaker: str, audit: str) -> bool:
+        """Destroy a speaker's key, profile and utterances; return whether there was one."""
+        with self._changing() as (db, note):
+            gone = db.execute("DELETE FROM keys WHERE id = %s", (speaker,)).rowcount
+            gone += db.execute("DELETE FROM speakers WHERE id = %s", (speaker,)).rowcount
+            if gone:
+                _changed(db, speaker)
+                note(audit)
+        return gone > 0
+
+    # -- the log
+
+    def note(self, audit: str) -> None:
+        """Add a line to the audit log."""
+        with self._changing() as (_, note):
+            note(audit)
+
+    def audit(self, after: int = 0) -> Iterator[AuditRow]:
+        """Yield the audit log's lines after a number."""
+        query = "SELECT number, line, seal FROM audit WHERE number > %s ORDER BY number"
+        for row in self._pages(f"{query} LIMIT %s", [after], lambda row: [row[0]]):
+            yield AuditRow(*row)
+
+    # -- search
+
+    def fill(self, centroids: Centroids) -> int:
+        """Make vectors that are missing, for some seconds; return how many speakers are left."""
+        until = time.monotonic() + _FILL_S
+        with self._changing() as (db, _):
+            if not _has(db, "centroids"):
+                db.execute(CENTROIDS)
+        while True:
+            # In small parts, so that who enrols meanwhile waits for one of these only.
+            with self._changing() as (db, _):
+                names = db.execute(f"{_UNFILLED} LIMIT %s", (_FILL_BATCH,)).fetchall()
+                for row in db.execute(f"{_SPEAKERS} WHERE id = ANY(%s)", ([n for (n,) in names],)):
+                    _keep_centroids(db, SpeakerRow(*row), centroids)
+            if len(names) < _FILL_BATCH:
+                return 0
+            if time.monotonic() > until:
+                with self._connections.one() as db:
+                    return int(_value(db, f"{_COUNT} ({_UNFILLED}) AS unfilled") or 0)
+
+    def nearest(
+        self, model: str, probe: Sequence[float], most: int, at_least: float
+    ) -> list[tuple[str, float]]:
+        """Return the speakers whose vectors are nearest, after comparing every one of the model."""
+        asked = {"probe": _text(probe), "model": model, "most": most, "least": at_least}
+        with self._connections.one() as db:
+            return db.execute(_NEAREST, asked).fetchall()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connections.close()
+
+    def _pages(
+        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+    ) -> Iterator[Any]:
+        """Yield a query's rows page by page: no connection waits for who reads them slowly."""
+        while True:
+            with self._connections.one() as db:
+                rows = db.execute(query, (*place, _BATCH)).fetchall()
+            yield from rows
+            if len(rows) < _BATCH:
+                return
+            place = next_of(rows[-1])
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[tuple[Connection, Callable[[str], None]]]:
+        """One transaction, alone in the deployment; yields what adds a line to the audit log."""
+        with self._connections.one() as db, db.transaction():
+            db.execute(TURN)
+            yield db, lambda line: self._note(db, line)
+
+    def _note(self, db: Connection, line: str) -> None:
+        number, before = db.execute(LAST_AUDIT).fetchone() or (0, b"")
+        db.execute(
+            "INSERT INTO audit VALUES (%s, %s, %s)",
+            (number + 1, line, self._chain(before, line)),
+        )
+
+
+def _value(db: Connection, query: str, *values: Any) -> Any:
+    row = db.execute(query, values).fetchone()
+    return None if row is None else row[0]
+
+
+def _has(db: Connection, table: str) -> bool:
+    # Not to_regclass: it answers from a cache, which may remember what was before a lock was waited
+    # for.
+    return _value(db, _TABLE, table) is not None
+
+
+def _is_here(db: Connection, row: SpeakerRow) -> bool:
+    found = _value(db, "SELECT key FROM keys WHERE id = %s", row.id)
+    return bool(found == row.wrapped_key)
+
+
+def _insert(
+    db: Connection, speaker: SpeakerRow, rows: Sequence[UtteranceRow], centroids: Centroids
+) -> None:
+    if not rows:
+        return
+    db.cursor().executemany(
+        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)", rows
+    )
+    # Whatever this server searches itself: another one may let the database do it.
+    if _has(db, "centroids"):
+        _keep_centroids(db, speaker, centroids)
+    _changed(db, speaker.id)
+
+
+def _changed(db: Connection, speaker: str) -> None:
+    db.execute(
+        "INSERT INTO changes (speaker) VALUES (%s) "
+        "ON CONFLICT (speaker) DO UPDATE SET number = DEFAULT",
+        (speaker,),
+    )
+
+
+def _keep_centroids(db: Connection, speaker: SpeakerRow, centroids: Centroids) -> None:
+    found = db.execute(f"{_UTTERANCES} WHERE speaker = %s ORDER BY number", (speaker.id,))
+    made = centroids(speaker, [UtteranceRow(*row[1:]) for row in found])
+    db.cursor().executemany(
+        "INSERT INTO centroids VALUES (%s, %s, %s::vector) "
+        "ON CONFLICT (speaker, model) DO UPDATE SET centroid = excluded.centroid",
+        [(model, speaker.id, _text(vector)) for model, vector in made.items()],
+    )
+
+
+def _text(vector: Sequence[float]) -> str:
+    # Nine digits are a float32 exactly.
+    return "[" + ",".join(f"{value:.9g}" for value in vector) + "]"
