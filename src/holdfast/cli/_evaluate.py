@@ -60,9 +60,7 @@ def _report(args: argparse.Namespace, found: Scored) -> Report:
         left_out=found.left_out,
         unusable=found.unusable,
         scale=scale,
-        outcomes=()
-        if scale is None
-        else outcomes_of(found.trials, found.scores, scale, found.spoof),
+        outcomes=outcomes,
         version=__version__,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
