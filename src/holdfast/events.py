@@ -13,7 +13,10 @@ __all__ = ["Event", "FileDone", "Notice", "Progress", "Reporter", "silent", "siz
 
 
 class Notice(NamedTuple):
-    """Something a person should know. ``level`` is ``info`` or ``warning``."""
+    """Something a person should know.
+
+    ``level`` is ``warning``, ``info``, or ``debug`` for what only those want who asked for more.
+    """
 
     level: str
     message: str

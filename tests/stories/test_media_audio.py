@@ -23,6 +23,7 @@ from holdfast.media import (
     RawAudio,
     Waveform,
     audio_blocks,
+    flac_bytes,
     probe_audio,
     read_audio,
 )
@@ -223,3 +224,14 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(MissingExtra) as caught:
         read_audio(path)
     assert caught.value.hint == "pip install 'holdfast[speech]'"
+
+
+@pytest.mark.parametrize("samples", [1, 4096, 70_001])
+def test_flac_gives_back_what_went_in(samples: int) -> None:
+    waveform = np.sin(np.arange(samples) / 9).astype(np.float32) * 1.2  # beyond is cut
+    content = flac_bytes(waveform)
+    found = read_audio(io.BytesIO(content))
+    assert len(found) == samples
+    assert np.abs(found - np.clip(waveform, -1, 1)).max() <= 1 / 32_000
+    info = probe_audio(io.BytesIO(content))
+    assert (info.codec, info.rate_hz, info.channels) == ("flac", 16_000, 1)

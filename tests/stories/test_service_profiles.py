@@ -15,10 +15,12 @@ from holdfast.wiring import starter_repositories
 from tests.stories.test_apps import bare, get, holdfast, started, wait_for
 from tests.support import repos
 from tests.support.core import Shop
+from tests.support.detectors import write_graph
 from tests.support.filesystems import needs_root, tmpfs
 
 NAME = "onnx-community/silero-vad"
 VOICE = "speechbrain/spkrec-ecapa-voxceleb"
+SPOOF = "Gustking/wav2vec2-large-xlsr-deepfake-audio-classification"
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def hub(shop: Shop, model: bytes) -> Shop:
+def hub(shop: Shop, model: bytes, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A hub that has the repository in the layout of the real one."""
+    folder = tmp_path_factory.mktemp("detector")
     files = {
         "README.md": b"# Silero VAD\n",
         "config.json": b"{}",
@@ -48,6 +51,10 @@ def hub(shop: Shop, model: bytes) -> Shop:
         | {"example1.wav": repos.noise(300_000, "example")},
         VOICE,
     )
+    # A detector, as a graph with the real one's labels: what runs these tests has no torch.
+    graph = write_graph(folder / "model.onnx").read_bytes()
+    labels = b'{"id2label": {"0": "fake", "1": "real"}}'
+    shop.new({"model.onnx": graph, "config.json": labels}, SPOOF)
     shop.reset()
     return shop
 
@@ -67,6 +74,7 @@ def test_the_real_models_come_from_the_hub_and_only_what_is_used(hub: Shop, tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     assert NAME in done.stdout
     assert f"speaker-verification by {VOICE}" in done.stdout
+    assert f"spoofing-detection by {SPOOF}" in done.stdout
     assert not [path for path in hub.requests("/resolve/") if path.endswith(".wav")]
     fetched = [path for path in hub.requests("/resolve/") if "onnx/" in path]
     assert {path.rpartition("/")[2] for path in fetched} == {"model.onnx"}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from holdfast.voiceprint import sample_voices
+from holdfast.config import ServiceSettings, Settings
+from holdfast.events import Reporter
+from holdfast.refs import RevisionRef
+from holdfast.runtime import Provided
+from holdfast.voiceprint import FINGERPRINT_FILE, carry_out, sample_voices
+from holdfast.voiceprint.gallery import Profile
+from holdfast.wiring import provide_starter, services_of
 from tests.stories.test_apps import bare, holdfast
-from tests.support.voices import SENTENCES, speak
+from tests.support.voices import SENTENCES, speak, write_wav
 
 HER, HER_AGAIN, HIM = sample_voices()
 VOICES = ("flite:slt", "flite:rms", "espeak:Storm", "espeak:travis")
@@ -59,6 +67,31 @@ def test_a_voice_from_its_enrolment_to_its_erasure(tmp_path: Path) -> None:
     assert actions[:3] == ["create", "enrol", "verify"]
     assert "erase" in actions
     assert "export" in actions
+
+
+def test_a_refused_recording_makes_no_speaker_and_a_new_name_loses_nothing(tmp_path: Path) -> None:
+    env = bare(tmp_path)
+    rubbish = tmp_path / "rubbish.wav"
+    rubbish.write_bytes(b"no sound" * 99)
+    assert holdfast("voiceprint", "enroll", "ada", rubbish, env=env).returncode != 0
+    silent = write_wav(tmp_path / "silent.wav", np.zeros(80_000, np.float32))
+    refused = holdfast("voiceprint", "enroll", "ada", silent, env=env)
+    assert refused.returncode == 1
+    assert "nobody speaks in it" in refused.stdout
+    assert holdfast("voiceprint", "speakers", "--json", env=env).stdout == "[]\n"
+
+    told = ("--name", "Ada", "--consent", "signed", "--tag", "staff")
+    done = holdfast("voiceprint", "enroll", "ada", HER, *told, env=env)
+    assert done.returncode == 0
+    renamed = holdfast("voiceprint", "enroll", "ada", HER_AGAIN, "--name", "Ada L.", env=env)
+    assert renamed.returncode == 0
+    assert "note:" not in renamed.stderr  # nothing was fetched: nothing to tell
+    exported = json.loads(holdfast("voiceprint", "speakers", "--export", "ada", env=env).stdout)
+    kept = exported["profile"]
+    assert (kept["display_name"], kept["consent"], kept["tags"]) == ("Ada L.", "signed", ["staff"])
+    audit = holdfast("voiceprint", "speakers", "--audit", env=env).stdout.splitlines()
+    actions = [json.loads(line)["action"] for line in audit]
+    assert actions == ["create", "enrol", "change", "enrol", "export"]
 
 
 def test_thresholds_are_fitted_to_ones_own_trials_and_rated(tmp_path: Path) -> None:
@@ -177,6 +210,59 @@ def test_scores_are_normalised_with_strangers_from_calibration_to_decision(tmp_p
     assert holdfast(*given, env=env).returncode == 0
     again = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
     assert again["score"] == plain["score"]
+
+
+def test_another_model_enrols_from_recordings_that_were_kept(tmp_path: Path) -> None:
+    env = bare(tmp_path) | {"HOLDFAST_DATA": str(tmp_path / "data")}
+    kept = [speak(tmp_path, VOICES[0], text) for text in SENTENCES[:2]]
+    lost = [speak(tmp_path, VOICES[1], text) for text in SENTENCES[:2]]
+    _enrol_with_another_model(tmp_path, env, {"kept": kept}, keep_audio=True)
+    _enrol_with_another_model(tmp_path, env, {"lost": lost}, keep_audio=False)
+
+    named = holdfast("voiceprint", "speakers", "--outdated", env=env)
+    assert named.stdout.split() == ["kept", "lost"]
+    probe = speak(tmp_path, VOICES[0], SENTENCES[3])
+    before = json.loads(holdfast("voiceprint", "verify", "kept", probe, "--json", env=env).stdout)
+    assert before["decision"] == "not_enrolled"
+    done = holdfast("voiceprint", "speakers", "--re-enroll", env=env)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "kept: 2 recording(s) enrolled again",
+        "lost: no recording is kept, and new ones are needed",
+    ]
+    assert holdfast("voiceprint", "verify", "kept", probe, env=env).stdout == "accept\n"
+    named = holdfast("voiceprint", "speakers", "--outdated", env=env)
+    assert named.stdout.split() == ["lost"]
+    assert holdfast("voiceprint", "speakers", "--re-enroll", env=env).stdout.count("kept:") == 0
+
+
+def _enrol_with_another_model(
+    place: Path, env: dict[str, str], voices: dict[str, list[Path]], *, keep_audio: bool
+) -> None:
+    """Enrol with the starter model under another name: a template knows its model by that."""
+    bring = provide_starter(Settings.from_env(env), env)
+
+    def provide(ref: RevisionRef, report: Reporter) -> Provided:
+        found = bring(ref, report)
+        if ref.repo.id.startswith("holdfast/voiceprint"):
+            folder = place / "another"
+            shutil.copytree(found.folder, folder, dirs_exist_ok=True)
+            (folder / FINGERPRINT_FILE).write_text("another-model-00")
+            return Provided(folder, found.revision)
+        return found
+
+    service = ServiceSettings(data=Path(env["HOLDFAST_DATA"]), voiceprint_keep_audio=keep_audio)
+    services = services_of(provide, service=service, env=env)
+    services.supervisor.start()
+    try:
+        assert services.supervisor.wait_ready(60)
+        for speaker, files in voices.items():
+            services.voiceprint.gallery.put(Profile(id=speaker))
+            done = carry_out(services.voiceprint.enrol(speaker, files))
+            assert done.accepted == len(files)
+    finally:
+        services.supervisor.close()
+        services.voices.close()
 
 
 @pytest.mark.parametrize(

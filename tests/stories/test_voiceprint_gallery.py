@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from holdfast.voiceprint.gallery import (
     TemplateTampered,
     UnknownSpeaker,
     VaultKeyWrong,
+    _search,
     new_key,
     read_key,
 )
@@ -104,6 +106,36 @@ def test_who_is_erased_is_found_by_nobody(place: Place, gallery: Gallery) -> Non
     with pytest.raises(UnknownSpeaker):
         other.erase("ada")
     other.close()
+
+
+def test_many_changes_at_once_are_followed_too(
+    place: Place, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.put(Profile(id="ada"))
+    gallery.enrol("ada", [voice(1)])
+    probe = unit(voice(1).vector)
+    assert len(gallery.search(MODEL, probe, 9, 0.9)) == 1
+    monkeypatch.setattr(_search, "_MANY", 2)
+    other = place.open(KEY)
+    other.erase("ada")
+    for name in ("ben", "cy", "dot"):
+        other.put(Profile(id=name))
+        other.enrol(name, [voice(1)])
+    other.close()
+    found = {each.speaker for each in gallery.search(MODEL, probe, 9, 0.9)}
+    assert found == {"ben", "cy", "dot"}
+
+
+def test_a_gallery_that_went_back_to_a_copy_is_read_anew(place: Place, gallery: Gallery) -> None:
+    for name in ("ada", "ben"):
+        gallery.put(Profile(id=name))
+        gallery.enrol(name, [voice(len(name))])
+    probe = unit(voice(3).vector)
+    assert len(gallery.search(MODEL, probe, 5, 0.9)) == 2
+    place.order("DELETE FROM speakers WHERE id = 'ben'")
+    place.order("DELETE FROM utterances WHERE speaker = 'ben'")
+    place.order("DELETE FROM changes WHERE speaker = 'ben'")
+    assert [found.speaker for found in gallery.search(MODEL, probe, 5, 0.9)] == ["ada"]
 
 
 def test_a_template_that_was_changed_or_moved_is_refused(place: Place, gallery: Gallery) -> None:
@@ -289,6 +321,38 @@ def test_ones_own_data_goes_out_and_in_again(elsewhere: Place, gallery: Gallery)
         with pytest.raises(SpeakerInvalid, match="no exported speaker"):
             gallery.take_in(broken)
     there.close()
+
+
+def test_recordings_are_kept_sealed_when_asked_for_and_go_with_their_speaker(
+    place: Place, elsewhere: Place, gallery: Gallery
+) -> None:
+    sound = b"fLaC" + b"a voice that nobody else may hear" * 40
+    gallery.put(Profile(id="ada"))
+    gallery.put(Profile(id="ben"))
+    gallery.enrol("ada", [replace(voice(1), audio=sound), voice(2)])
+    gallery.enrol("ben", [replace(voice(3), audio=b"fLaC of ben")])
+    first, second = gallery.utterances("ada")
+    assert (first.audio, second.audio) == (b"", b"")
+    assert list(gallery.audio("ada")) == [(first.id, sound)]
+    gallery.search(MODEL, unit(voice(1).vector), 1, 0.0)
+    assert b"nobody else" not in place.stored()
+
+    there = elsewhere.open(read_key(new_key()))
+    there.take_in(json.loads(json.dumps(gallery.export("ada"))))
+    assert [audio for _, audio in there.audio("ada")] == [sound]
+    there.close()
+
+    place.order(
+        "UPDATE audio SET sealed = (SELECT b.sealed FROM audio b JOIN utterances u "
+        "ON u.id = b.utterance WHERE u.speaker = 'ben') WHERE utterance = ?",
+        values=(first.id,),
+    )
+    with pytest.raises(TemplateTampered):
+        list(gallery.audio("ada"))
+    gallery.erase("ada")
+    with pytest.raises(UnknownSpeaker):
+        list(gallery.audio("ada"))
+    assert place.order("SELECT count(*) FROM audio") == [(1,)]
 
 
 @pytest.mark.parametrize("speaker", ["", "../x", "a b", "-x", "x" * 129, "a/b", "a\n"])

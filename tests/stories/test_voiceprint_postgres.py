@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from holdfast.voiceprint.gallery import (
     new_key,
     read_key,
 )
-from holdfast.voiceprint.gallery.postgres import _connections, _store
+from holdfast.voiceprint.gallery.postgres import _connections, _store, _tables
 from holdfast.wiring import KeptVoices
 from tests.stories.test_apps import bare, started, wait_for
 from tests.support.galleries import MODEL, Place, place_of, unit, voice
@@ -85,7 +86,7 @@ def test_a_database_that_stands_still_keeps_nobody_waiting(
 
     def ask(number: int) -> float:
         begun = time.monotonic()
-        asked = gallery.profiles if number % 2 else lambda: gallery.note("verify", "ada")
+        asked = gallery.count if number % 2 else lambda: gallery.note("verify", "ada")
         with pytest.raises(GalleryUnusable, match=r"no answer within|timeout|in use"):
             asked()
         return time.monotonic() - begun
@@ -185,7 +186,42 @@ def test_search_moves_into_the_database_and_back(
     place.order("DROP TABLE centroids")
     with pytest.raises(GalleryUnusable, match="centroids"):
         in_database.search(MODEL, probe, 1, 0.9)
+    monkeypatch.undo()
+    assert [each.speaker for each in in_database.search(MODEL, probe, 1, 0.9)] == ["new"]
     in_database.close()
+
+
+@contextlib.contextmanager
+def another_at_work(place: Place) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """Have the turn; yield its connection, and what returns when somebody waits for the turn."""
+    import psycopg
+
+    blocked = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    schema = "-csearch_path=holdfast_voiceprint,public"
+    with psycopg.connect(place.address, options=schema) as other:
+        other.execute(_tables.TURN)
+        yield (
+            other,
+            lambda: wait_for(lambda: other.execute(blocked).fetchone() is not None),
+        )
+
+
+def test_who_waits_while_tables_are_made_finds_them(place: Place) -> None:
+    with ThreadPoolExecutor() as threads:
+        with another_at_work(place) as (other, somebody_waits):
+            opened = threads.submit(place.open, KEY)
+            somebody_waits()
+            other.execute(_tables.TABLES)
+        gallery = opened.result(20)
+        gallery.put(Profile(id="ada"))
+        gallery.enrol("ada", [voice(1)])
+        with another_at_work(place) as (other, somebody_waits):
+            enrolled = threads.submit(gallery.enrol, "ada", [voice(2)])
+            somebody_waits()
+            other.execute(_tables.CENTROIDS)
+        enrolled.result(20)
+    assert place.order("SELECT speaker FROM centroids") == [("ada",)]
+    gallery.close()
 
 
 def test_nobody_is_recognised_by_a_vector_that_was_put_there_from_outside(searched: Place) -> None:

@@ -94,6 +94,7 @@ def test_the_same_voice_is_accepted_and_others_are_not(
     assert "synthetic" in found["operating_point"]["data"]
     assert found["spoof"]["decision"] == "not_evaluated"
     assert found["spoof"]["reason"] == "no detector is mounted"
+    assert (len(found["model"]), len(found["revision"])) == (16, 40)
     for other in {"her", "him", "third"} - {speaker}:
         _, found = send(client, f"{server}/verify", [own], speaker_id=other)
         assert found["decision"] == "reject", found

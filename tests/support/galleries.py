@@ -22,7 +22,7 @@ __all__ = ["DIMENSION", "MODEL", "OTHER", "STORES", "Place", "place_of", "unit",
 MODEL, OTHER = "m" * 16, "o" * 16
 DIMENSION = 8
 STORES = ("sqlite", "postgres", "postgres-search")
-_TABLES = ("facts", "changes", "keys", "speakers", "utterances", "audit")
+_TABLES = ("facts", "changes", "keys", "speakers", "utterances", "audio", "audit")
 
 
 class Place(NamedTuple):

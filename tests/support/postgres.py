@@ -81,10 +81,10 @@ class Postgres:
             else:
                 return
 
-    def stop(self) -> None:
+    def stop(self, by: int = signal.SIGINT) -> None:
         """Stop it as an administrator would: connections are cut, what was committed is kept."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(by)
             self._process.wait(30)
             self._process = None
 
@@ -142,6 +142,6 @@ def running_postgres() -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)  # nothing is to be kept
     finally:
         shutil.rmtree(base)

@@ -233,7 +233,12 @@ def _searched_routes(
             (file,) = recordings_of(upload)
             found = await carried_out(request, app.examine(file))
         vector = None if found.vector is None else [float(value) for value in found.vector]
-        return {"embedding": vector, "quality": found.quality.to_dict(), "model": found.model}
+        return {
+            "embedding": vector,
+            "quality": found.quality.to_dict(),
+            "model": found.model,
+            "revision": found.revision,
+        }
 
 
 def _only(upload: Upload, known: set[str]) -> None:

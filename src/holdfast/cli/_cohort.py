@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.cli._context import Context
 from holdfast.cli._count import Count
+from holdfast.cli._voices import recording
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -20,22 +22,23 @@ _SHOWN = 5
 
 
 def cohort_from(
-    folder: Path, context: Context, services: Services, model: str, *, skip_unusable: bool
+    args: argparse.Namespace, context: Context, services: Services, model: str
 ) -> Cohort:
     """Return the voices of a folder's people, as one vector each.
 
     Args:
-        folder: each folder in it is one person, and so is each recording that lies in no other.
+        args: of the command; each folder in ``cohort`` is one person, and so is each recording
+            that lies in no other.
         context: of the command.
         services: with their models loaded.
         model: fingerprint of the speaker model.
-        skip_unusable: leave out recordings that cannot be used.
 
     Raises:
         CohortInvalid: there are too few people, or recordings that cannot be used.
     """
     from holdfast.voiceprint import FEWEST_IN_COHORT, Cohort, CohortInvalid, carry_out, mean_voice
 
+    folder: Path = args.cohort
     people = _people(folder)
     if len(people) < FEWEST_IN_COHORT:
         raise _too_few(folder, len(people), "are there")
@@ -45,7 +48,7 @@ def cohort_from(
             vectors = []
             for file in files:
                 try:
-                    examined = carry_out(services.voiceprint.examine(file))
+                    examined = carry_out(services.voiceprint.examine(recording(file, args)))
                 except HoldfastError as error:
                     if error.http_status not in {413, 415, 422}:
                         raise  # of the machine or the model, not of the recording
@@ -58,7 +61,7 @@ def cohort_from(
             if vectors:
                 rows.append(mean_voice(vectors))
             count.step()
-    if wrong and not skip_unusable:
+    if wrong and not args.skip_unusable:
         more = ", ..." if len(wrong) > _SHOWN else ""
         raise CohortInvalid(
             f"{len(wrong)} recordings of the cohort cannot be used",

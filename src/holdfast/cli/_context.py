@@ -135,9 +135,12 @@ class ProgressReporter:
             self._tasks.clear()
 
     def _notice(self, event: Notice) -> None:
-        if event.level == "info" and (self._context.quiet or self._context.json):
+        wanted = not self._context.quiet and not self._context.json
+        if event.level == "debug":
+            wanted = wanted and self._context.verbose
+        if event.level != "warning" and not wanted:
             return
-        text = shown(f"{'note' if event.level == 'info' else event.level}: {event.message}")
+        text = shown(f"{'warning' if event.level == 'warning' else 'note'}: {event.message}")
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -69,10 +69,7 @@ def _calibrate(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint.evaluation import TrialsInvalid, scale_of
 
     def make_cohort(services: Services, model: str) -> Cohort | None:
-        if args.cohort is None:
-            return None
-        skip = args.skip_unusable
-        return cohort_from(args.cohort, context, services, model, skip_unusable=skip)
+        return cohort_from(args, context, services, model) if args.cohort is not None else None
 
     with scored(args, context, make_cohort) as (found, services):
         try:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,8 @@ def add_commands(commands: Any) -> None:
     what.add_argument("--audit", action="store_true", help="print the audit log, checked")
     what.add_argument("--outdated", action="store_true",
                       help="who must be enrolled again with this model")  # fmt: skip
+    what.add_argument("--re-enroll", action="store_true",
+                      help="do so with the recordings that were kept")  # fmt: skip
     speakers.set_defaults(run=_speakers)
 
     add_trial_commands(actions)
@@ -79,12 +82,18 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
     sources = [recording(file, args) for file in args.files]
     with loaded(args, context) as services:
         app = services.voiceprint
-        profile = Profile(
-            id=args.speaker, display_name=args.name, tags=tuple(args.tag), consent=args.consent
+        known = app.gallery.has(args.speaker)
+        before = app.gallery.profile(args.speaker) if known else Profile(id=args.speaker)
+        # What is not said stays as it is.
+        profile = replace(
+            before,
+            display_name=args.name or before.display_name,
+            tags=tuple(args.tag) or before.tags,
+            consent=args.consent or before.consent,
         )
-        if not app.gallery.has(args.speaker) or args.name or args.tag or args.consent:
+        if known and profile != before:
             app.gallery.put(profile, _who())
-        done = carry_out(app.enrol(args.speaker, sources, _who()))
+        done = carry_out(app.enrol(args.speaker, sources, _who(), profile))
     if context.json:
         context.result_json(done.to_dict())
     else:
@@ -188,12 +197,8 @@ def _tell_spoof(context: Context, found: SpoofVerdict) -> None:
 
 
 def _speakers(args: argparse.Namespace, context: Context) -> int:
-    if args.outdated:
-        with loaded(args, context) as services:
-            model = services.supervisor.ask(services.voiceprint.model, model_of)
-            for speaker in services.voiceprint.gallery.outdated(model):
-                context.result(speaker)
-        return 0
+    if args.outdated or args.re_enroll:
+        return _outdated(args, context)
     with kept(args, context) as services:
         gallery = services.voiceprint.gallery
         if args.erase is not None:
@@ -211,6 +216,26 @@ def _speakers(args: argparse.Namespace, context: Context) -> int:
         else:
             _list(context, services)
     return 0
+
+
+def _outdated(args: argparse.Namespace, context: Context) -> int:
+    """Name those that only other models know; enrol them again where that can be done."""
+    from holdfast.voiceprint import carry_out
+
+    left = 0
+    with loaded(args, context) as services:
+        app = services.voiceprint
+        model = services.supervisor.ask(app.model, model_of)
+        for speaker in app.gallery.outdated(model):
+            done = carry_out(app.re_enrol(speaker, _who())) if args.re_enroll else 0
+            left += not done
+            if not args.re_enroll:
+                context.result(speaker)
+            elif done:
+                context.result(f"{speaker}: {done} recording(s) enrolled again")
+            else:
+                context.result(f"{speaker}: no recording is kept, and new ones are needed")
+    return _REFUSED if args.re_enroll and left else 0
 
 
 def _list(context: Context, services: Services) -> None:

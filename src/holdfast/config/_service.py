@@ -224,6 +224,12 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "Least distance of speech from the background.",
             "dB",
         ),
+        "voiceprint_keep_audio": Reading(
+            flag,
+            ("HOLDFAST_VOICEPRINT_KEEP_AUDIO",),
+            "Keep the speech that was enrolled, sealed like the rest, so that another model can "
+            "enrol it.",
+        ),
         "voiceprint_spoof_model": Reading(
             _name,
             ("HOLDFAST_VOICEPRINT_SPOOF_MODEL",),
@@ -282,6 +288,7 @@ class ServiceSettings(NamedTuple):
     voiceprint_utterance_s: float = 3.0
     voiceprint_min_speech_s: float = 2.0
     voiceprint_min_snr_db: float = 2.0
+    voiceprint_keep_audio: bool = False
     voiceprint_spoof_model: str | None = None
     voiceprint_spoof_bona_fide: str | None = None
     voiceprint_spoof_threshold: float = 0.0

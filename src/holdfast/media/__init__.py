@@ -12,6 +12,7 @@ from holdfast.media._decode import (
     probe_audio,
     read_audio,
 )
+from holdfast.media._encode import flac_bytes
 from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
@@ -42,6 +43,7 @@ __all__ = [
     "Recording",
     "Waveform",
     "audio_blocks",
+    "flac_bytes",
     "probe_audio",
     "raw_of_media_type",
     "raw_of_text",

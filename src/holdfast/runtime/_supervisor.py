@@ -154,6 +154,15 @@ class Supervisor:
         with self._changed:
             return [slot.status(self.machine) for slot in self._slots.values()]
 
+    def status(self, model: str) -> ModelStatus:
+        """Return what one model is doing.
+
+        Raises:
+            UnknownModel: there is no such model.
+        """
+        with self._changed:
+            return self._slot(model).status(self.machine)
+
     def not_ready(self) -> list[ModelStatus]:
         """Return the preloaded models that are not ready; none of them: the service is ready.
 

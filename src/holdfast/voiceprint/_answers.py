@@ -49,6 +49,7 @@ class Verification:
     quality: Quality
     spoof: SpoofVerdict
     scale: Scale
+    revision: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -57,6 +58,7 @@ class Verification:
             "score": _rounded(self.decision.score),
             "llr": _rounded(self.decision.llr),
             **_about(self.scale, self.quality, self.decision.reasons, self.spoof),
+            "revision": self.revision,
         }
 
 
@@ -88,12 +90,14 @@ class Identification:
     reasons: Sequence[Refusal]
     spoof: SpoofVerdict
     scale: Scale
+    revision: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
         return {
             "candidates": [each.to_dict() for each in self.candidates],
             **_about(self.scale, self.quality, self.reasons, self.spoof),
+            "revision": self.revision,
         }
 
 

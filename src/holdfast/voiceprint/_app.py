@@ -19,7 +19,7 @@ from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
-    from holdfast.voiceprint.gallery import Gallery
+    from holdfast.voiceprint.gallery import Gallery, Profile
 
 __all__ = ["Limits", "Voiceprint", "alike", "carry_out"]
 
@@ -36,11 +36,13 @@ class Limits:
         enrol: of each utterance that is enrolled.
         verify: of a recording that is compared.
         enrol_speech_s: net speech that a speaker should have in all.
+        keep_audio: whether the speech that is enrolled is kept, for another model.
     """
 
     enrol: Gates = Gates(min_speech_s=3.0)
     verify: Gates = Gates(min_speech_s=2.0)
     enrol_speech_s: float = 20.0
+    keep_audio: bool = False
 
 
 class Voiceprint:
@@ -138,17 +140,34 @@ class Voiceprint:
             )
         return cohort
 
-    def enrol(self, speaker: str, sources: Sequence[AudioSource], by: str = "") -> Steps[Enrolment]:
+    def enrol(
+        self,
+        speaker: str,
+        sources: Sequence[AudioSource],
+        by: str = "",
+        new: Profile | None = None,
+    ) -> Steps[Enrolment]:
         """Add the recordings that are good enough to a speaker, all of these at once.
+
+        Args:
+            speaker: the id.
+            sources: the recordings.
+            by: who asks, for the audit log.
+            new: makes the speaker, if there is none yet, once a recording was good enough.
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            SpeakerInvalid: ``new`` cannot be taken.
             MediaError: a recording cannot be used; nothing is enrolled.
         """
-        from holdfast.voiceprint.gallery import Utterance
+        from holdfast.media import flac_bytes
+        from holdfast.voiceprint.gallery import Utterance, check_profile
 
         gallery = self.gallery
-        gallery.profile(speaker)
+        if new is None:
+            gallery.profile(speaker)
+        else:
+            check_profile(new)
         told: list[tuple[Quality, Sequence[Refusal]]] = []
         good = []
         model = ""
@@ -160,12 +179,17 @@ class Voiceprint:
             if not wrong:
                 facts = found.quality.to_dict()
                 seconds = found.quality.speech_s
+                audio = flac_bytes(found.speech) if self._limits.keep_audio else b""
                 good.append(
-                    Utterance(vector=found.vector, model=model, speech_s=seconds, facts=facts)
+                    Utterance(
+                        vector=found.vector, model=model, speech_s=seconds, facts=facts, audio=audio
+                    )
                 )
         if good:
+            if new is not None and not gallery.has(speaker):
+                gallery.put(new, by)
             gallery.enrol(speaker, good, by)
-        template = gallery.template(speaker, model)
+        template = gallery.template(speaker, model) if gallery.has(speaker) else None
         seconds = template.speech_s if template is not None else 0.0
         return Enrolment(
             speaker_id=speaker,
@@ -174,6 +198,41 @@ class Voiceprint:
             speech_s=seconds,
             needed_s=max(self._limits.enrol_speech_s - seconds, 0.0),
         )
+
+    def re_enrol(self, speaker: str, by: str = "") -> Steps[int]:
+        """Enrol a speaker with this model from recordings that were kept.
+
+        Returns:
+            how many utterances there are now that were not before.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        from io import BytesIO
+
+        from holdfast.media import read_audio
+        from holdfast.voiceprint.gallery import Utterance
+
+        known = {each.id: each for each in self.gallery.utterances(speaker)}
+        made = []
+        for utterance, audio in self.gallery.audio(speaker):
+            old = known[utterance]
+            embedded = yield from self._examiner.embed(read_audio(BytesIO(audio)))
+            model = embedded.scale.model
+            facts = {**old.facts, "of": utterance}
+            done = any(
+                each.model == model and utterance in {each.id, each.facts.get("of")}
+                for each in known.values()
+            )
+            if embedded.vector is not None and not done:
+                made.append(
+                    Utterance(
+                        vector=embedded.vector, model=model, speech_s=old.speech_s, facts=facts
+                    )
+                )
+        if made:
+            self.gallery.enrol(speaker, made, by)
+        return len(made)
 
     def verify(self, speaker: str, source: AudioSource, by: str = "") -> Steps[Verification]:
         """Decide whether a voice is a speaker's; the decision is noted in the audit log.
@@ -240,6 +299,7 @@ class Voiceprint:
             reasons=wrong,
             spoof=found.spoof,
             scale=found.scale,
+            revision=found.revision,
         )
 
     def _ranked(self, gallery: Gallery, found: Examined, most: int) -> list[tuple[str, float]]:
@@ -249,13 +309,15 @@ class Voiceprint:
         have to be brought up by the cohort past two hundred others.
         """
         probe, scale = _unit(found.vector), found.scale
-        if not scale.cohort:
+        cohort = self.cohort_of(scale)
+        if cohort is None:
             return [*gallery.search(found.model, probe, most, scale.accept_at)]
         scored = []
         for speaker, _ in gallery.search(found.model, probe, max(_SHORTLIST, most), -1.0):
             template = gallery.template(speaker, found.model)
             if template is not None:
-                scored.append((speaker, self.score(scale, template.centroid, probe)))
+                cosine = alike(template.centroid, probe)
+                scored.append((speaker, cohort.normalised(cosine, template.centroid, probe)))
         accepted = [each for each in scored if each[1] >= scale.accept_at]
         return sorted(accepted, key=lambda each: -each[1])[:most]
 
@@ -274,7 +336,11 @@ class Voiceprint:
     @staticmethod
     def _verification(decision: Decision, found: Examined) -> Verification:
         return Verification(
-            decision=decision, quality=found.quality, spoof=found.spoof, scale=found.scale
+            decision=decision,
+            quality=found.quality,
+            spoof=found.spoof,
+            scale=found.scale,
+            revision=found.revision,
         )
 
     def _why_none(self, speaker: str) -> Refusal:

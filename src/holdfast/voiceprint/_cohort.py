@@ -46,11 +46,11 @@ class Cohort:
     rows: NDArray[np.float32]
 
     @classmethod
-    def of(cls, model: str, voices: Sequence[NDArray[np.float32]]) -> Cohort:
-        """Return the cohort of voices, one vector each, as `mean_voice` gives them."""
+    def of(cls, model: str, voices: Sequence[Any]) -> Cohort:
+        """Return the cohort of people's voices, shape (dimension,) each, of length 1."""
         import numpy as np
 
-        return cls(model, np.stack(voices))
+        return cls(model, np.stack(voices).astype(np.float32))
 
     @property
     def digest(self) -> str:

@@ -45,11 +45,23 @@ Hear: TypeAlias = "Callable[[AudioSource], Job[Heard]]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """One recording, embedded. ``vector`` is None where there was too little to embed."""
+    """One recording, embedded.
 
+    Attributes:
+        speech: float32, shape (samples,), mono, 16 kHz.
+        vector: shape (dimension,); None where there was too little to embed.
+        quality: of the recording.
+        model: fingerprint of the model that embedded it.
+        revision: commit of the repository that the model came from.
+        scale: how its scores are read.
+        spoof: what a detector says, where one was asked.
+    """
+
+    speech: Waveform
     vector: Any
     quality: Quality
     model: str
+    revision: str
     scale: Scale
     spoof: SpoofVerdict = NOT_EVALUATED
 
@@ -119,12 +131,23 @@ class Examiner:
         own = self._scale()
         fits = own is not None and own.model == embedded.scale.model
         return Examined(
+            speech=heard.speech,
             vector=embedded.vector,
             quality=quality,
             model=embedded.scale.model,
+            revision=self._supervisor.status(self._model).revision,
             scale=own if own is not None and fits else embedded.scale,
             spoof=self._verdict(judged),
         )
+
+    def embed(self, speech: Waveform) -> Steps[Embedded]:
+        """Embed speech that was heard before.
+
+        Args:
+            speech: float32, shape (samples,), mono, 16 kHz.
+        """
+        embedded: Embedded = yield self._supervisor.submit(self._model, Batch(embed_speech), speech)
+        return embedded
 
     def judge(self, source: AudioSource) -> Steps[SpoofVerdict]:
         """Say whether the speech in a recording is a person's own.

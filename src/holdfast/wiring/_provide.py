@@ -101,7 +101,7 @@ def _pulled(
         f"{wanted.ref.repo}: {pulled.files} files at {pulled.path}, {pulled.bytes_fetched} "
         f"bytes fetched, {pulled.strategy}, {pulled.seconds:.2f} s"
     )
-    both(Notice("info", told))
+    both(Notice("info" if pulled.bytes_fetched else "debug", told))
     return Provided(pulled.path, pulled.commit)
 
 

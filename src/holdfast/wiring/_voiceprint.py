@@ -90,7 +90,7 @@ def voiceprint_of(
     supervisor: Supervisor,
     service: ServiceSettings,
     kept: KeptVoices,
-    detector: ChosenDetector | None,
+    detector: ChosenDetector | None = None,
 ) -> Voiceprint:
     """Return the application over a supervisor's models."""
 
@@ -102,6 +102,7 @@ def voiceprint_of(
         enrol=Gates(min_speech_s=service.voiceprint_utterance_s, min_snr_db=snr),
         verify=Gates(min_speech_s=service.voiceprint_min_speech_s, min_snr_db=snr),
         enrol_speech_s=service.voiceprint_enrol_s,
+        keep_audio=service.voiceprint_keep_audio,
     )
     return Voiceprint(
         supervisor,

@@ -35,10 +35,10 @@ _NONE = "-"
 _SAID = {
     "model": "model",
     "detector": "detector",
+    "cohort": "cohort",
     "list": "list of trials",
     "audio": "folder",
     "reading": "way to read recordings",
-    "cohort": "cohort",
 }
 About = Mapping[str, str]
 
@@ -96,7 +96,7 @@ class ScoreFile:
         """Compare the first line with what is to be scored.
 
         Args:
-            about: what has to agree: ``model``, ``detector``, ``cohort``, ``list``, ``audio`` and
+            about: what has to agree: ``model``, ``detector``, ``cohort``, ``list``, ``audio``,
                 ``reading``.
 
         Raises:

@@ -13,7 +13,7 @@ from holdfast.voiceprint.gallery._errors import (
 )
 from holdfast.voiceprint.gallery._gallery import Gallery
 from holdfast.voiceprint.gallery._index import Found, VoiceIndex
-from holdfast.voiceprint.gallery._records import Profile, Template, Utterance
+from holdfast.voiceprint.gallery._records import Profile, Template, Utterance, check_profile
 from holdfast.voiceprint.gallery._sqlite import SqliteStore
 from holdfast.voiceprint.gallery._store import (
     AuditRow,
@@ -49,6 +49,7 @@ __all__ = [
     "VaultKeyMissing",
     "VaultKeyWrong",
     "VoiceIndex",
+    "check_profile",
     "new_key",
     "read_key",
 ]

@@ -165,6 +165,17 @@ class Gallery:
             for each in self._store.utterances(speaker)
         ]
 
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the recordings that are kept of a speaker, as FLAC, by their utterances' ids.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+        """
+        row = self._row(speaker)
+        opened = self._vault.opener(row.id, row.wrapped_key)
+        for utterance, sealed in self._store.audio(speaker):
+            yield utterance, opened(sealed, _recording(utterance))
+
     def template(self, speaker: str, model: str) -> Template | None:
         """Return what a voice is compared with; None where nothing of this model is enrolled.
 
@@ -234,11 +245,14 @@ class Gallery:
             UnknownSpeaker: there is no such speaker.
         """
         profile, utterances = self.profile(speaker), self.utterances(speaker)
+        recordings = dict(self.audio(speaker))
         self.note("export", speaker, by)
         return {
             "form": EXPORT,
             "profile": asdict(profile) | {"tags": list(profile.tags)},
-            "utterances": [plain(utterance) for utterance in utterances],
+            "utterances": [
+                plain(replace(each, audio=recordings.get(each.id, b""))) for each in utterances
+            ],
         }
 
     def take_in(self, exported: Mapping[str, Any], by: str = "") -> Profile:
@@ -290,7 +304,15 @@ class Gallery:
         kept = replace(utterance, id=uuid.uuid4().hex, created=utterance.created or _now())
         new = UtteranceRow(kept.id, row.id, kept.model, b"")
         what = what_is_sealed(new)
-        return new._replace(sealed=self._vault.seal(row.id, row.wrapped_key, packed(kept), what))
+        sealed = self._vault.seal(row.id, row.wrapped_key, packed(kept), what)
+        audio = None
+        if kept.audio:
+            audio = self._vault.seal(row.id, row.wrapped_key, kept.audio, _recording(kept.id))
+        return new._replace(sealed=sealed, audio=audio)
+
+
+def _recording(utterance: str) -> str:
+    return f"audio:{utterance}"
 
 
 def _unknown(speaker: str) -> UnknownSpeaker:

@@ -69,6 +69,7 @@ class Utterance:
         model: fingerprint of the model that made it.
         speech_s: seconds of net speech in it.
         facts: what was measured of the recording.
+        audio: the speech itself as FLAC, where it is to be kept; it is not read back with the rest.
         created: UTC, ISO 8601.
     """
 
@@ -78,6 +79,7 @@ class Utterance:
     facts: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
     id: str = ""
+    audio: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ def unit_rows(vectors: Vectors) -> Vectors:
 
 def packed(utterance: Utterance) -> bytes:
     vector = np.asarray(utterance.vector, "<f4").tobytes()
-    rest = {name: value for name, value in plain(utterance).items() if name != "vector"}
+    apart = {"vector", "audio"}
+    rest = {name: value for name, value in plain(utterance).items() if name not in apart}
     return _HEAD.pack(_PACKED, len(vector)) + vector + json.dumps(rest).encode()
 
 
@@ -145,15 +148,19 @@ def vector_bytes(content: bytes) -> bytes:
 
 
 def plain(utterance: Utterance) -> dict[str, Any]:
-    vector = base64.b64encode(np.asarray(utterance.vector, "<f4").tobytes()).decode("ascii")
-    return {
+    found = {
         "id": utterance.id,
         "model": utterance.model,
-        "vector": vector,
+        "vector": _text(np.asarray(utterance.vector, "<f4").tobytes()),
         "speech_s": utterance.speech_s,
         "facts": dict(utterance.facts),
         "created": utterance.created,
     }
+    return found | ({"audio": _text(utterance.audio)} if utterance.audio else {})
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def utterance_of(plain: Mapping[str, Any]) -> Utterance:
@@ -171,6 +178,7 @@ def _utterance(plain: Mapping[str, Any], of_vector: bytes) -> Utterance:
         facts=dict(plain["facts"]),
         created=str(plain["created"]),
         id=str(plain["id"]),
+        audio=base64.b64decode(plain.get("audio", ""), validate=True),
     )
 
 

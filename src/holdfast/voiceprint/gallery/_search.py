@@ -9,11 +9,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from holdfast.voiceprint.gallery._errors import SearchUnready, UnknownSpeaker
+from holdfast.voiceprint.gallery._errors import GalleryUnusable, SearchUnready, UnknownSpeaker
 from holdfast.voiceprint.gallery._index import Found, Vectors, VoiceIndex
 from holdfast.voiceprint.gallery._records import Template, centroid_of, unit_rows, vector_bytes
 from holdfast.voiceprint.gallery._rotation import rotation
 from holdfast.voiceprint.gallery._store import (
+    CentroidRow,
     EnrolledRow,
     GalleryStore,
     SearchingStore,
@@ -26,6 +27,8 @@ __all__ = ["DatabaseSearch", "MemorySearch", "Search", "Turned", "what_is_sealed
 
 # Utterances that are opened before their centroids are computed at once.
 _TOGETHER = 8192
+# Changes that are read one by one; more of them (an import) take longer than reading all anew.
+_MANY = 20_000
 
 
 class Search(Protocol):
@@ -50,6 +53,9 @@ class MemorySearch:
         # Outside of the turn: for a store that does not answer all wait together, not in a row.
         newest = self._store.last_change()
         with self._turn:
+            if newest < self._seen:
+                # Numbers only grow, so this is another gallery: one that came from a copy.
+                self._seen = 0
             if newest > self._seen:
                 self._follow(newest)
             index = self._indexes.get(model)
@@ -57,7 +63,8 @@ class MemorySearch:
 
     def _follow(self, newest: int) -> None:
         """Read what has changed; the rest stays."""
-        if self._seen == 0:
+        changed = self._store.changes(self._seen) if self._seen else []
+        if self._seen == 0 or len(changed) > _MANY:
             # What changes while this is read has a later number, and is read again.
             indexes: dict[str, VoiceIndex] = {}
             for model, speakers, centroids in opened_centroids(self._store.enrolled(), self._vault):
@@ -65,7 +72,7 @@ class MemorySearch:
                 index.put_all(speakers, centroids)
             self._indexes, self._seen = indexes, newest
             return
-        for number, speaker in self._store.changes(self._seen):
+        for number, speaker in changed:
             self._read_again(speaker)
             self._seen = number
 
@@ -113,9 +120,14 @@ class DatabaseSearch:
         if not self._full:
             self._fill()
         found = []
-        turned = self._turned.vector(model, probe)
-        # A score that is computed in another order may be a little below the threshold.
-        for speaker, _ in self._store.nearest(model, turned, most, at_least - 1e-4):
+        (turned,) = self._turned.rows(model, probe[np.newaxis])
+        try:
+            # A score that is computed in another order may be a little below the threshold.
+            nearest = self._store.nearest(model, turned, most, at_least - 1e-4)
+        except GalleryUnusable:
+            self._full = False  # somebody may have taken the table away
+            raise
+        for speaker, _ in nearest:
             try:
                 template = self._template(speaker, model)
             except UnknownSpeaker:
@@ -151,22 +163,21 @@ class Turned:
             tuple[str, int], np.ndarray[tuple[int, int], np.dtype[np.float64]]
         ] = {}
 
-    def vector(self, model: str, vector: Vectors) -> Sequence[float]:
-        """Return a vector, shape (dimension,), turned as all of this model are."""
-        known = (model, len(vector))
-        matrix = self._matrices.get(known)
+    def rows(self, model: str, vectors: Vectors) -> list[list[float]]:
+        """Return vectors, shape (n, dimension), turned as all of this model are."""
+        dimension = vectors.shape[1]
+        matrix = self._matrices.get((model, dimension))
         if matrix is None:
-            matrix = rotation(self._vault.rotation_key(model), len(vector))
-            self._matrices[known] = matrix
-        turned: list[float] = (matrix @ vector).tolist()
+            matrix = rotation(self._vault.rotation_key(model), dimension)
+            self._matrices[model, dimension] = matrix
+        turned: list[list[float]] = (vectors @ matrix.T).tolist()
         return turned
 
-    def centroids(
-        self, row: SpeakerRow, found: Sequence[UtteranceRow]
-    ) -> dict[str, Sequence[float]]:
-        """Return one turned vector per model, of a speaker's utterances."""
-        made = speaker_centroids(self._vault, row, found)
-        return {model: self.vector(model, centroid) for model, centroid in made.items()}
+    def centroids(self, rows: Iterable[EnrolledRow]) -> Iterator[CentroidRow]:
+        """Yield one turned vector per speaker and model."""
+        for model, speakers, centroids in opened_centroids(rows, self._vault):
+            for speaker, vector in zip(speakers, self.rows(model, centroids), strict=True):
+                yield CentroidRow(speaker, model, vector)
 
 
 def speaker_centroids(

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS utterances (
     speaker TEXT NOT NULL REFERENCES speakers (id) ON DELETE CASCADE,
     model TEXT NOT NULL, sealed BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS utterances_by_speaker ON utterances (speaker);
+CREATE TABLE IF NOT EXISTS audio (
+    utterance TEXT PRIMARY KEY REFERENCES utterances (id) ON DELETE CASCADE,
+    sealed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS audit (
     number INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL, seal BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
@@ -52,6 +55,8 @@ _ENROLLED = (
     "JOIN keys.wrapped w ON w.id = speaker "
     "WHERE (speaker, number) > (?, ?) ORDER BY speaker, number LIMIT ?"
 )
+_AUDIO = "SELECT number, id, a.sealed FROM utterances JOIN audio a ON a.utterance = id"
+_FEW = 8
 _UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances WHERE number > ?"
 
 
@@ -175,6 +180,12 @@ class SqliteStore:
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
 
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
+        query = f"{_AUDIO} WHERE speaker = ? AND number > ? ORDER BY number LIMIT ?"
+        for row in self._pages(query, [speaker, 0], lambda row: [speaker, row[0]], _FEW):
+            yield row[1], row[2]
+
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
         for row in self._pages(_ENROLLED, ["", 0], lambda row: [row[3], row[0]]):
@@ -223,20 +234,29 @@ class SqliteStore:
 
     def _insert(self, speaker: str, rows: Sequence[UtteranceRow]) -> None:
         self._db.executemany(
-            "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)", rows
+            "INSERT INTO utterances (id, speaker, model, sealed) VALUES (?, ?, ?, ?)",
+            [row[:4] for row in rows],
+        )
+        self._db.executemany(
+            "INSERT INTO audio VALUES (?, ?)",
+            [(row.id, row.audio) for row in rows if row.audio is not None],
         )
         if rows:
             self._changed(speaker)
 
     def _pages(
-        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+        self,
+        query: str,
+        place: list[Any],
+        next_of: Callable[[Any], list[Any]],
+        batch: int = _BATCH,
     ) -> Iterator[Any]:
         """Yield a query's rows page by page: nobody waits for who reads them slowly."""
         while True:
             with self._reading():
-                rows = self._db.execute(query, (*place, _BATCH)).fetchall()
+                rows = self._db.execute(query, (*place, batch)).fetchall()
             yield from rows
-            if len(rows) < _BATCH:
+            if len(rows) < batch:
                 return
             place = next_of(rows[-1])
 

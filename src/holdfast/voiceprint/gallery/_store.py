@@ -5,11 +5,12 @@ A store knows bytes only: no name, no vector, no key that opens anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 __all__ = [
     "AuditRow",
+    "CentroidRow",
     "Centroids",
     "Chain",
     "EnrolledRow",
@@ -32,12 +33,16 @@ class SpeakerRow(NamedTuple):
 
 
 class UtteranceRow(NamedTuple):
-    """One enrolled utterance: which model's, and the sealed vector and facts."""
+    """One enrolled utterance: which model's, and the sealed vector and facts.
+
+    ``audio`` is the sealed recording where that is to be kept; it is read by itself only.
+    """
 
     id: str
     speaker: str
     model: str
     sealed: bytes
+    audio: bytes | None = None
 
 
 class EnrolledRow(NamedTuple):
@@ -47,8 +52,16 @@ class EnrolledRow(NamedTuple):
     utterance: UtteranceRow
 
 
-# One vector per model, out of all that is kept of a speaker; what a store may search in the clear.
-Centroids: TypeAlias = Callable[[SpeakerRow, Sequence[UtteranceRow]], Mapping[str, Sequence[float]]]
+class CentroidRow(NamedTuple):
+    """What a store may search in the clear: one vector of a speaker and model."""
+
+    speaker: str
+    model: str
+    vector: Sequence[float]
+
+
+# Makes vectors of all that is kept of some speakers, one speaker's utterances after another's.
+Centroids: TypeAlias = Callable[[Iterable[EnrolledRow]], Iterator[CentroidRow]]
 
 
 class AuditRow(NamedTuple):
@@ -111,6 +124,9 @@ class GalleryStore(Protocol):
 
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
         """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
+
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
 
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""

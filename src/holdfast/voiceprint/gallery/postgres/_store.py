@@ -33,29 +33,36 @@ from holdfast.voiceprint.gallery.postgres._tables import (
 __all__ = ["PostgresStore"]
 
 _BATCH = 4096
-_FILL_BATCH = 256
+_FILL_BATCH = 1024
 _FILL_S = 5.0
 _SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys USING (id)"
+_AUDIO = "SELECT number, id, a.sealed FROM utterances JOIN audio a ON a.utterance = id"
+_FEW = 8
 _UTTERANCES = "SELECT number, id, speaker, model, sealed FROM utterances"
-_ENROLLED = (
+_OPENABLE = (
     "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
-    "JOIN keys k ON k.id = speaker "
-    "WHERE (speaker, number) > (%s, %s) ORDER BY speaker, number LIMIT %s"
+    "JOIN keys k ON k.id = speaker"
 )
-# An expression, not the bare operator: an index that somebody adds (HNSW, IVFFlat) would answer
-# from a part of the rows only.
-_NEAREST = (
-    "SELECT speaker, -(centroid <#> %(probe)s::vector) AS score FROM centroids "
-    "WHERE model = %(model)s AND -(centroid <#> %(probe)s::vector) >= %(least)s "
-    "ORDER BY score DESC, speaker LIMIT %(most)s"
-)
-_TABLE = (
-    "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'holdfast_voiceprint' AND tablename = %s"
-)
+_ENROLLED = f"{_OPENABLE} WHERE (speaker, number) > (%s, %s) ORDER BY speaker, number LIMIT %s"
 _COUNT = "SELECT count(*) FROM"
 _UNFILLED = (
-    "SELECT DISTINCT speaker FROM utterances u JOIN keys k ON k.id = u.speaker WHERE NOT EXISTS "
+    "SELECT DISTINCT speaker FROM utterances u JOIN keys k ON k.id = u.speaker "
+    "WHERE speaker > %s AND NOT EXISTS "
     "(SELECT FROM centroids c WHERE c.speaker = u.speaker AND c.model = u.model)"
+)
+_TABLE = "SELECT 1 FROM pg_tables WHERE schemaname = 'holdfast_voiceprint' AND tablename = %s"
+# Vectors travel as arrays of numbers, which psycopg sends in binary. What is ordered by is
+# an expression, not the bare operator: an index that somebody adds (HNSW, IVFFlat) would answer
+# from a part of the rows only.
+_NEAREST = (
+    "SELECT speaker, score FROM (SELECT speaker, "
+    "-(centroid <#> %(probe)b::float8[]::vector) AS score "
+    "FROM centroids WHERE model = %(model)s) AS scored "
+    "WHERE score >= %(least)s ORDER BY score DESC, speaker LIMIT %(most)s"
+)
+_FILL = (
+    "INSERT INTO centroids (speaker, model, centroid) VALUES (%s, %s, %b::float8[]::vector) "
+    "ON CONFLICT (speaker, model) DO UPDATE SET centroid = excluded.centroid"
 )
 
 
@@ -203,6 +210,12 @@ class PostgresStore:
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
 
+    def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
+        query = f"{_AUDIO} WHERE speaker = %s AND number > %s ORDER BY number LIMIT %s"
+        for row in self._pages(query, [speaker, 0], lambda row: [speaker, row[0]], _FEW):
+            yield row[1], row[2]
+
     def enrolled(self) -> Iterator[EnrolledRow]:
         """Yield all utterances that can be opened, by speaker, each in the order of enrolment."""
         for row in self._pages(_ENROLLED, ["", 0], lambda row: [row[3], row[0]]):
@@ -250,23 +263,25 @@ class PostgresStore:
         with self._changing() as (db, _):
             if not _has(db, "centroids"):
                 db.execute(CENTROIDS)
+        last = ""
         while True:
             # In small parts, so that who enrols meanwhile waits for one of these only.
             with self._changing() as (db, _):
-                names = db.execute(f"{_UNFILLED} LIMIT %s", (_FILL_BATCH,)).fetchall()
-                for row in db.execute(f"{_SPEAKERS} WHERE id = ANY(%s)", ([n for (n,) in names],)):
-                    _keep_centroids(db, SpeakerRow(*row), centroids)
+                query = f"{_UNFILLED} ORDER BY speaker LIMIT %s"
+                names = [name for (name,) in db.execute(query, (last, _FILL_BATCH))]
+                _keep_centroids(db, names, centroids)
             if len(names) < _FILL_BATCH:
                 return 0
+            last = names[-1]
             if time.monotonic() > until:
                 with self._connections.one() as db:
-                    return int(_value(db, f"{_COUNT} ({_UNFILLED}) AS unfilled") or 0)
+                    return int(_value(db, f"{_COUNT} ({_UNFILLED}) AS unfilled", last))
 
     def nearest(
         self, model: str, probe: Sequence[float], most: int, at_least: float
     ) -> list[tuple[str, float]]:
         """Return the speakers whose vectors are nearest, after comparing every one of the model."""
-        asked = {"probe": _text(probe), "model": model, "most": most, "least": at_least}
+        asked = {"probe": list(probe), "model": model, "most": most, "least": at_least}
         with self._connections.one() as db:
             return db.execute(_NEAREST, asked).fetchall()
 
@@ -275,14 +290,18 @@ class PostgresStore:
         self._connections.close()
 
     def _pages(
-        self, query: str, place: list[Any], next_of: Callable[[Any], list[Any]]
+        self,
+        query: str,
+        place: list[Any],
+        next_of: Callable[[Any], list[Any]],
+        batch: int = _BATCH,
     ) -> Iterator[Any]:
         """Yield a query's rows page by page: no connection waits for who reads them slowly."""
         while True:
             with self._connections.one() as db:
-                rows = db.execute(query, (*place, _BATCH)).fetchall()
+                rows = db.execute(query, (*place, batch)).fetchall()
             yield from rows
-            if len(rows) < _BATCH:
+            if len(rows) < batch:
                 return
             place = next_of(rows[-1])
 
@@ -307,8 +326,8 @@ def _value(db: Connection, query: str, *values: Any) -> Any:
 
 
 def _has(db: Connection, table: str) -> bool:
-    # Not to_regclass: it answers from a cache, which may remember what was before a lock was waited
-    # for.
+    # Not to_regclass: it would still say no, from the session's cache, when another server has made
+    # the table while this transaction waited for its turn.
     return _value(db, _TABLE, table) is not None
 
 
@@ -323,11 +342,16 @@ def _insert(
     if not rows:
         return
     db.cursor().executemany(
-        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)", rows
+        "INSERT INTO utterances (id, speaker, model, sealed) VALUES (%s, %s, %s, %s)",
+        [row[:4] for row in rows],
+    )
+    db.cursor().executemany(
+        "INSERT INTO audio VALUES (%s, %s)",
+        [(row.id, row.audio) for row in rows if row.audio is not None],
     )
     # Whatever this server searches itself: another one may let the database do it.
     if _has(db, "centroids"):
-        _keep_centroids(db, speaker, centroids)
+        _keep_centroids(db, [speaker.id], centroids)
     _changed(db, speaker.id)
 
 
@@ -339,16 +363,8 @@ def _changed(db: Connection, speaker: str) -> None:
     )
 
 
-def _keep_centroids(db: Connection, speaker: SpeakerRow, centroids: Centroids) -> None:
-    found = db.execute(f"{_UTTERANCES} WHERE speaker = %s ORDER BY number", (speaker.id,))
-    made = centroids(speaker, [UtteranceRow(*row[1:]) for row in found])
-    db.cursor().executemany(
-        "INSERT INTO centroids VALUES (%s, %s, %s::vector) "
-        "ON CONFLICT (speaker, model) DO UPDATE SET centroid = excluded.centroid",
-        [(model, speaker.id, _text(vector)) for model, vector in made.items()],
-    )
-
-
-def _text(vector: Sequence[float]) -> str:
-    # Nine digits are a float32 exactly.
-    return "[" + ",".join(f"{value:.9g}" for value in vector) + "]"
+def _keep_centroids(db: Connection, speakers: Sequence[str], centroids: Centroids) -> None:
+    query = f"{_OPENABLE} WHERE speaker = ANY(%s) ORDER BY speaker, number"
+    found = db.execute(query, (list(speakers),))
+    rows = (EnrolledRow(row[1], UtteranceRow(*row[2:])) for row in found)
+    db.cursor().executemany(_FILL, list(centroids(rows)))

@@ -31,6 +31,9 @@ CREATE TABLE utterances (
     speaker text COLLATE "C" NOT NULL REFERENCES speakers (id) ON DELETE CASCADE,
     model text NOT NULL, sealed bytea NOT NULL);
 CREATE INDEX utterances_by_speaker ON utterances (speaker, number);
+CREATE TABLE audio (
+    utterance text PRIMARY KEY REFERENCES utterances (id) ON DELETE CASCADE,
+    sealed bytea NOT NULL);
 CREATE TABLE audit (number bigint PRIMARY KEY, line text NOT NULL, seal bytea NOT NULL);
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$;
