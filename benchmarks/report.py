@@ -18,6 +18,7 @@ from benchmarks.figures import Row, Section
 __all__ = ["INTRODUCTION", "as_data", "as_page", "as_text", "machine"]
 
 _HEADINGS = ("", "ours", "peer", "ratio", "target")
+_MOST_DIGITS = 6
 
 
 def machine(folder: Path, libraries: Sequence[str]) -> dict[str, str]:
@@ -66,7 +67,13 @@ def _number(figures: list[float], unit: str) -> str:
         return str(int(value))
     # Three figures say as much as the measurement does.
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    if digits > _MOST_DIGITS:
+        return f"{value:.1e} {unit}".strip()
     return f"{value:.{digits}f} {unit}".strip()
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if value >= 1 else f"{value:g}"
 
 
 def _ratio(row: Row) -> str:
@@ -89,7 +96,7 @@ def _target(row: Row) -> str:
         "ratio": f"at least {row.target:g}x",
         "gain": f"at least {row.target:g}x",
         "share": f"at most {row.target:g} of it",
-        "ours": f"at most {row.target:.0f} {row.unit}",
+        "ours": f"at most {_plain(row.target)} {row.unit}".rstrip(),
     }[row.compare]
     verdict = {True: "reached", False: "MISSED", None: "not run"}[row.reached]
     return f"{wanted}: {verdict}"

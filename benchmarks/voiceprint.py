@@ -22,7 +22,7 @@ import numpy as np
 from tests.libraries import environment
 
 from benchmarks.figures import Row, Section
-from benchmarks.measure import clean_environment
+from benchmarks.measure import Others, clean_environment
 from benchmarks.report import as_data, as_text, machine
 
 BATCHES = (1, 8, 32)
@@ -131,10 +131,13 @@ def main() -> int:
     if reason := environment.missing():
         parser.error(reason)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        others = Others()
         sections = measure(chosen.sides.split(","), chosen.rounds, Path(name))
         where = machine(Path(name), _LIBRARIES)
+        where["meanwhile"] = f"other programs took {100 * others.share():.0f} % of the cores"
     for section in sections:
         print(as_text(section))
+    print("\n".join(f"{name}: {value}" for name, value in where.items()))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(as_data(sections, where), indent=1) + "\n")
     return int(any(row.reached is False for section in sections for row in section.rows))

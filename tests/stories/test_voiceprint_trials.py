@@ -326,6 +326,6 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path, spoken: tuple[Path, Nam
         assert process.stdout is not None
         results = process.stdout.read().decode()
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == 0, seen
     assert re.search(rb"recordings.*16/16.*/s, .* left", seen), seen
     assert all(re.match(r"[a-z_0-9.]+ +\d", line) for line in results.splitlines())

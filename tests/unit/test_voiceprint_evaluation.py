@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.voiceprint import SpoofVerdict
+from holdfast.voiceprint import Scale, SpoofVerdict, decide
 from holdfast.voiceprint.evaluation import (
     ASVSPOOF5_COSTS,
     Affine,
@@ -28,6 +28,7 @@ from holdfast.voiceprint.evaluation import (
     min_a_dcf,
     min_cllr,
     min_dcf,
+    outcomes_of,
     tandem_scores,
 )
 
@@ -317,8 +318,41 @@ def test_a_detector_is_rated_with_the_costs_of_asvspoof() -> None:
     assert found.speakers == 4
 
 
-def test_what_a_detector_takes_for_an_attack_is_rejected_at_any_score() -> None:
+def test_what_a_detector_does_not_take_for_genuine_is_accepted_at_no_score() -> None:
     trials = [Trial("target", "a", "x"), Trial("spoof", "a", "y"), Trial("nontarget", "a", "z")]
-    said = {"y": SpoofVerdict("spoof", -3.0), "z": SpoofVerdict("not_evaluated")}
+    said = {
+        "x": SpoofVerdict("bona_fide", 2.0),
+        "y": SpoofVerdict("spoof", -3.0),
+        "z": SpoofVerdict("not_evaluated", model="m"),
+    }
     found = tandem_scores(trials, np.array([0.4, 0.9, 0.1]), said)
-    assert found.tolist() == [0.4, -0.9, 0.1]
+    assert found.tolist() == [0.4, -0.9, -0.9]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["target", "nontarget", "spoof"]),
+            st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.9]),
+            st.sampled_from(["bona_fide", "spoof", "not_evaluated"]),
+        ),
+        min_size=1,
+    )
+)
+def test_outcomes_are_what_is_decided_trial_by_trial(drawn: list[tuple[str, float, Any]]) -> None:
+    scale = Scale(model="m", accept_at=0.5, reject_below=0.3)
+    trials = [Trial(label, "a", str(number)) for number, (label, _, _) in enumerate(drawn)]
+    said = {
+        str(number): SpoofVerdict(verdict, 0.0, 1.0, "m")
+        for number, (_, _, verdict) in enumerate(drawn)
+    }
+    scores = np.array([score for _, score, _ in drawn])
+    for each in outcomes_of(trials, scores, scale, said):
+        decided = [
+            decide(score, scale, (), said[str(number)]).outcome
+            for number, (label, score, _) in enumerate(drawn)
+            if label == each.kind
+        ]
+        shares = [decided.count(name) / len(decided)
+                  for name in ("accept", "inconclusive", "reject")]  # fmt: skip
+        assert list(each)[1:] == pytest.approx(shares)

@@ -48,7 +48,7 @@ def _report(args: argparse.Namespace, found: Scored) -> Report:
             hint="give a list with trials of both kinds",
         ) from error  # fmt: skip
     scale = None if found.listed.form.detector else found.scale
-    refused = frozenset(name for name, said in found.spoof.items() if said.decision == "spoof")
+    outcomes = [] if scale is None else outcomes_of(found.trials, found.scores, scale, found.spoof)
     return Report(
         name=found.listed.path.name,
         form=found.listed.form.name,
@@ -60,7 +60,7 @@ def _report(args: argparse.Namespace, found: Scored) -> Report:
         left_out=found.left_out,
         unusable=found.unusable,
         scale=scale,
-        outcomes=() if scale is None else outcomes_of(found.trials, found.scores, scale, refused),
+        outcomes=outcomes,
         version=__version__,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )

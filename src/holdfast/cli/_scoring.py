@@ -289,8 +289,8 @@ def _one(services: Services, listed: TrialList, source: Recording, *, spoofed: b
     if listed.form.detector:
         return Measured(None, carry_out(services.voiceprint.detect(source)))
     examined = carry_out(services.voiceprint.examine(source, judge=spoofed))
-    judged = examined.spoof.score is not None
-    return Measured(examined.vector, examined.spoof if judged else None)
+    asked = spoofed and services.voiceprint.detector is not None
+    return Measured(examined.vector, examined.spoof if asked else None)
 
 
 def _wrong(listed: TrialList, measured: Measured) -> str | None:

@@ -11,6 +11,7 @@ order:
 - Attention looks at the mean and the deviation of the whole clip, which are the same for every
   frame: that part of the product, two thirds of the layer, is done once a clip.
 - Nothing is masked, so neither batch nor length is fixed.
+- Rows are a little longer than the model's own where that is faster, see `_ecapa_layout`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from holdfast.voiceprint.engines._ecapa_config import EcapaConfig
+from holdfast.voiceprint.engines._ecapa_layout import spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +56,7 @@ def build_graph(weights: Mapping[str, Numbers], config: EcapaConfig) -> bytes:
     """
     from onnx import TensorProto, helper
 
+    weights, config = spread(weights, config)
     graph = _Graph(weights)
     output = _network(graph, config)
     describe = helper.make_tensor_value_info

@@ -28,7 +28,7 @@ __all__ = ["CHECKPOINT", "CONVERTER", "GRAPH", "convert_ecapa", "load_ecapa"]
 CHECKPOINT = "embedding_model.ckpt"
 GRAPH = "embedding_model.onnx"
 # Says which conversion made a graph; another one makes another, see `holdfast.store.Derivation`.
-CONVERTER = "holdfast-ecapa-1"
+CONVERTER = "holdfast-ecapa-2"
 
 
 def load_ecapa(folder: Path, device: str = "cpu") -> SpeakerEngine:

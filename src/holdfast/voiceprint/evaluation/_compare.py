@@ -77,16 +77,16 @@ def tandem_scores(
 ) -> NDArray[np.float64]:
     """Return the scores after a detector has had its say, as `holdfast.voiceprint.decide` lets it.
 
-    What it takes for an attack is rejected whatever the score: it gets a score below all others. A
-    recording that it did not evaluate keeps its score.
+    What it takes for an attack, or could not judge, is never accepted, whatever the score: it gets
+    a score below all others.
 
     Args:
         trials: n of them.
         scores: shape (n,), finite.
         spoof: what was said of tested recordings.
     """
-    attacks = {name for name, verdict in spoof.items() if verdict.decision == "spoof"}
-    rejected = np.array([trial.test in attacks for trial in trials])
+    barred = {name for name, verdict in spoof.items() if verdict.decision != "bona_fide"}
+    rejected = np.array([trial.test in barred for trial in trials])
     return np.where(rejected, scores.min() - 1.0, scores)
 
 

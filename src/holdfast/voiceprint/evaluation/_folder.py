@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["write_report"]
 
 _ALIKE = "cosine between embeddings"
+_NORMALISED = "score, in deviations above strangers'"
 _GENUINE = "the detector's score, higher for bona fide speech"
 
 
@@ -91,7 +92,8 @@ def _spread(report: Report, trials: Sequence[Trial], scores: NDArray[np.float64]
     if report.scale is None:
         thresholds, across = {"EER": report.rating.points["eer"].threshold}, _GENUINE
     else:
-        thresholds, across = {"accepted from": report.scale.accept_at}, _ALIKE
+        thresholds = {"accepted from": report.scale.accept_at}
+        across = _NORMALISED if report.scale.cohort else _ALIKE
         if report.scale.reject_below < report.scale.accept_at:
             thresholds["rejected below"] = report.scale.reject_below
     alt = "Histogram of scores. " + "; ".join(

@@ -143,7 +143,7 @@ def _explained(report: Report) -> str:
             f"anew. The thresholds come from: {data}."
         )
         if report.detector:
-            text += " Behind the detector, what it takes for an attack is rejected at any score."
+            text += " Behind the detector, nothing is accepted but what it takes for bona fide."
     return f'<p class="note">{escape(text)}</p>'
 
 

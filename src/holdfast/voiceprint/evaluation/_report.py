@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from holdfast.voiceprint._decide import Scale
+from holdfast.voiceprint._decide import Scale, SpoofVerdict
 from holdfast.voiceprint.evaluation._forms import Trial
 from holdfast.voiceprint.evaluation._rate import Figure, Rating
 
@@ -117,24 +117,27 @@ def outcomes_of(
     trials: Sequence[Trial],
     scores: Any,
     scale: Scale,
-    refused: frozenset[str] = frozenset(),
+    spoof: Mapping[str, SpoofVerdict] | None = None,
 ) -> list[Outcomes]:
-    """Return what is decided of each kind of trial; the quality of recordings is left aside.
+    """Return what `holdfast.voiceprint.decide` decides of each kind of trial, quality left aside.
 
     Args:
         trials: n of them.
         scores: shape (n,).
         scale: the thresholds in use.
-        refused: tested recordings that a detector takes for attacks: rejected whatever the score.
+        spoof: what a detector said of tested recordings: an attack is rejected, what could not be
+            judged inconclusive, whatever the score.
     """
+    said = {name: verdict.decision for name, verdict in (spoof or {}).items()}
     labels = np.array([trial.label for trial in trials])
-    attack = np.array([trial.test in refused for trial in trials])
+    verdicts = np.array([said.get(trial.test, "bona_fide") for trial in trials])
+    attack, unjudged = verdicts == "spoof", verdicts == "not_evaluated"
+    accepted = (scores >= scale.accept_at) & ~attack & ~unjudged
+    rejected = attack | ((scores < scale.reject_below) & ~unjudged)
     found = []
     for kind in ("target", "nontarget", "spoof"):
         chosen = labels == kind
         if chosen.any():
-            of = np.where(attack[chosen], -np.inf, scores[chosen])
-            accepted = float((of >= scale.accept_at).mean())
-            rejected = float((of < scale.reject_below).mean())
-            found.append(Outcomes(kind, accepted, max(1 - accepted - rejected, 0.0), rejected))
+            taken, refused = float(accepted[chosen].mean()), float(rejected[chosen].mean())
+            found.append(Outcomes(kind, taken, max(1 - taken - refused, 0.0), refused))
     return found
