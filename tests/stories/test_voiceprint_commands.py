@@ -12,8 +12,8 @@ import pytest
 from holdfast.config import ServiceSettings, Settings
 from holdfast.events import Reporter
 from holdfast.refs import RevisionRef
-from holdfast.runtime import Provided
-from holdfast.voiceprint import FINGERPRINT_FILE, carry_out, sample_voices
+from holdfast.runtime import Provided, carry_out
+from holdfast.voiceprint import FINGERPRINT_FILE, sample_voices
 from holdfast.voiceprint.gallery import Profile
 from holdfast.wiring import provide_starter, services_of
 from tests.stories.test_apps import bare, holdfast

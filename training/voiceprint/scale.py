@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from holdfast.config import ServiceSettings, Settings
-from holdfast.voiceprint import SCALE_FILE, Examined, alike, carry_out, fingerprint
+from holdfast.runtime import carry_out
+from holdfast.voiceprint import SCALE_FILE, Examined, alike, fingerprint
 from holdfast.voiceprint.engines.ecapa import CHECKPOINT
 from holdfast.voiceprint.evaluation import Trial, detection_curve, eer, scale_of
 from holdfast.wiring import Services, configured_services

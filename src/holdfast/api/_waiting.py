@@ -7,8 +7,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from holdfast.runtime import CalledOff, Job, ShuttingDown
-from holdfast.voiceprint import Steps
+from holdfast.runtime import CalledOff, Job, ShuttingDown, Steps
 
 __all__ = ["answered", "carried_out"]
 

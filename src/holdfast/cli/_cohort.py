@@ -36,7 +36,8 @@ def cohort_from(
     Raises:
         CohortInvalid: there are too few people, or recordings that cannot be used.
     """
-    from holdfast.voiceprint import FEWEST_IN_COHORT, Cohort, CohortInvalid, carry_out, mean_voice
+    from holdfast.runtime import carry_out
+    from holdfast.voiceprint import FEWEST_IN_COHORT, Cohort, CohortInvalid, mean_voice
 
     folder: Path = args.cohort
     people = _people(folder)

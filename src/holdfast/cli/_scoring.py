@@ -283,7 +283,7 @@ def _measured(
 
 
 def _one(services: Services, listed: TrialList, source: Recording, *, spoofed: bool) -> Measured:
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
     from holdfast.voiceprint.evaluation import Measured
 
     if listed.form.detector:

@@ -76,7 +76,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _enroll(args: argparse.Namespace, context: Context) -> int:
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
     from holdfast.voiceprint.gallery import Profile
 
     sources = [recording(file, args) for file in args.files]
@@ -106,7 +106,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
 
 
 def _verify(args: argparse.Namespace, context: Context) -> int:
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
 
     source = recording(args.file, args)
     with loaded(args, context) as services:
@@ -115,7 +115,7 @@ def _verify(args: argparse.Namespace, context: Context) -> int:
 
 
 def _compare(args: argparse.Namespace, context: Context) -> int:
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
 
     first, second = (recording(file, args) for file in args.files)
     with loaded(args, context) as services:
@@ -156,7 +156,7 @@ def _operating_text(found: Verification) -> str:
 
 
 def _identify(args: argparse.Namespace, context: Context) -> int:
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
 
     source = recording(args.file, args)
     with loaded(args, context) as services:
@@ -173,7 +173,7 @@ def _identify(args: argparse.Namespace, context: Context) -> int:
 
 
 def _spoof(args: argparse.Namespace, context: Context) -> int:
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
 
     source = recording(args.file, args)
     with loaded(args, context) as services:
@@ -220,7 +220,7 @@ def _speakers(args: argparse.Namespace, context: Context) -> int:
 
 def _outdated(args: argparse.Namespace, context: Context) -> int:
     """Name those that only other models know; enrol them again where that can be done."""
-    from holdfast.voiceprint import carry_out
+    from holdfast.runtime import carry_out
 
     left = 0
     with loaded(args, context) as services:

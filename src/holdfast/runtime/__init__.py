@@ -29,6 +29,7 @@ from holdfast.runtime._onnx import onnxruntime
 from holdfast.runtime._slot import Backoff, retry_after_s
 from holdfast.runtime._spec import Engine, ModelSpec, Provided
 from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
+from holdfast.runtime._steps import Steps, carry_out
 from holdfast.runtime._supervisor import Supervisor, shutting_down
 
 __all__ = [
@@ -60,10 +61,12 @@ __all__ = [
     "Needs",
     "Provided",
     "ShuttingDown",
+    "Steps",
     "Supervisor",
     "Transfer",
     "UnknownModel",
     "WorkerDied",
+    "carry_out",
     "check_wanted",
     "done_apart",
     "onnxruntime",

@@ -1,7 +1,7 @@
 """Voiceprint: who speaks, as a point in a space where the same voice comes out close by."""
 
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
-from holdfast.voiceprint._app import Limits, Voiceprint, alike, carry_out
+from holdfast.voiceprint._app import Limits, Voiceprint, alike
 from holdfast.voiceprint._cohort import FEWEST_IN_COHORT, Cohort, CohortInvalid, mean_voice
 from holdfast.voiceprint._decide import (
     Decision,
@@ -17,7 +17,7 @@ from holdfast.voiceprint._engine import (
     RecordingTooLong,
     embed_recording,
 )
-from holdfast.voiceprint._examine import NOT_EVALUATED, Detection, Examined, Heard, Steps
+from holdfast.voiceprint._examine import NOT_EVALUATED, Detection, Examined, Heard
 from holdfast.voiceprint._quality import (
     Gates,
     Quality,
@@ -65,12 +65,10 @@ __all__ = [
     "ScaleInvalid",
     "SpoofEngine",
     "SpoofVerdict",
-    "Steps",
     "Verification",
     "Voice",
     "Voiceprint",
     "alike",
-    "carry_out",
     "decide",
     "detector_loader",
     "embed_recording",

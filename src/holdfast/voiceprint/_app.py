@@ -1,29 +1,28 @@
 """What is asked of voiceprints, step by step: listen, embed, compare, decide, remember.
 
-Every question is a generator of jobs: whoever carries it out waits for each job in its own way (a
-thread, an event loop) and hands its result back in. Between jobs it reads and writes the gallery.
+Every question is a generator of jobs (`holdfast.runtime.Steps`). Between jobs it reads and writes
+the gallery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from holdfast.runtime import Supervisor
+from holdfast.runtime import Steps, Supervisor
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
 from holdfast.voiceprint._cohort import Cohort, CohortInvalid
 from holdfast.voiceprint._decide import Decision, Scale, SpoofVerdict, decide, spoof_refusals
-from holdfast.voiceprint._examine import Detection, Examined, Examiner, Hear, Steps
+from holdfast.voiceprint._examine import Detection, Examined, Examiner, Hear
 from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
     from holdfast.voiceprint.gallery import Gallery, Profile
 
-__all__ = ["Limits", "Voiceprint", "alike", "carry_out"]
+__all__ = ["Limits", "Voiceprint", "alike"]
 
-T = TypeVar("T")
 # With normalisation, of how many by cosine the normalised scores are looked at.
 _SHORTLIST = 200
 
@@ -368,19 +367,3 @@ def _unit(vector: Any) -> Any:
 
     length = float(np.linalg.norm(vector))
     return (vector / length).astype(np.float32) if length else vector
-
-
-def carry_out(steps: Steps[T]) -> T:
-    """Wait for every job in this thread; return the answer."""
-    result: Any = None
-    while True:
-        try:
-            job = steps.send(result)
-        except StopIteration as end:
-            answer: T = end.value
-            return answer
-        try:
-            result = job.result()
-        except BaseException:
-            steps.close()
-            raise

@@ -1,15 +1,15 @@
 """What is found out about one recording: its speech, its embedding, and whether it is a spoof.
 
-As everything here, a generator of jobs: see `holdfast.voiceprint.Steps`.
+As everything here, a generator of jobs: see `holdfast.runtime.Steps`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from holdfast.runtime import Batch, Job, Supervisor
+from holdfast.runtime import Batch, Job, Steps, Supervisor
 from holdfast.voiceprint._decide import Scale, SpoofVerdict
 from holdfast.voiceprint._quality import Quality, split_similarity
 from holdfast.voiceprint._spoof import Judged, judge_speech, verdict
@@ -18,10 +18,8 @@ from holdfast.voiceprint._voice import Embedded, embed_speech
 if TYPE_CHECKING:
     from holdfast.media import AudioSource, Waveform
 
-__all__ = ["NOT_EVALUATED", "Detection", "Examined", "Examiner", "Hear", "Heard", "Steps"]
+__all__ = ["NOT_EVALUATED", "Detection", "Examined", "Examiner", "Hear", "Heard"]
 
-T = TypeVar("T")
-Steps: TypeAlias = Generator[Job[Any], Any, T]
 NOT_EVALUATED = SpoofVerdict("not_evaluated", reason="no detector is mounted")
 
 
