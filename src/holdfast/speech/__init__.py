@@ -9,6 +9,7 @@ from holdfast.speech._engine import (
 )
 from holdfast.speech._formats import FORMATS, Format, Transcript, subtitles, transcript_json
 from holdfast.speech._languages import LANGUAGES, language_code
+from holdfast.speech._reading import Reading, ReadingRequest
 from holdfast.speech._sample import sample_recording
 from holdfast.speech._segments import (
     OptionInvalid,
@@ -31,6 +32,8 @@ __all__ = [
     "OptionInvalid",
     "Passage",
     "ReadOptions",
+    "Reading",
+    "ReadingRequest",
     "Segment",
     "SegmentFinder",
     "SpokenVoice",

@@ -70,6 +70,11 @@ class ClipCutter:
         self._finder.feed(probabilities)
         clips = self._settle(self._finder.settled[self._taken :])
         self._taken = len(self._finder.settled)
+        group = self._group
+        quiet_since = self._total if self._finder.open_since is None else self._finder.open_since
+        if group is not None and quiet_since - group.stop > _PAUSE:
+            clips.append(self._clip(group))  # whatever comes, it is too late to belong to this
+            self._group = None
         self._forget()
         return clips
 

@@ -24,6 +24,10 @@ class VoiceActivityStream(Protocol):
     def finish(self) -> Sequence[float]:
         """Return the probability of the last frame, filled up with silence, if one is open."""
 
+    @property
+    def held(self) -> object:
+        """All that is remembered, as data that may go to another process; see ``start``."""
+
 
 class VoiceActivityEngine(Protocol):
     """A loaded model. May serve several recordings at once, from several threads."""
@@ -32,8 +36,8 @@ class VoiceActivityEngine(Protocol):
     def frame_samples(self) -> int:
         """Samples per probability, at 16 kHz."""
 
-    def start(self) -> VoiceActivityStream:
-        """Begin a recording."""
+    def start(self, held: object = None) -> VoiceActivityStream:
+        """Begin a recording, or go on with one whose stream held this."""
 
     def close(self) -> None:
         """Give the model's memory back. Nothing may be started afterwards."""

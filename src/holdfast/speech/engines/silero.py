@@ -85,9 +85,9 @@ class SileroEngine:
         """Samples per probability, at 16 kHz."""
         return FRAME_SAMPLES
 
-    def start(self) -> _SileroStream:
-        """Begin a recording."""
-        return _SileroStream(self)
+    def start(self, held: object = None) -> _SileroStream:
+        """Begin a recording, or go on with one."""
+        return _SileroStream(self, held)
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -124,13 +124,21 @@ class SileroEngine:
 
 
 class _SileroStream:
-    def __init__(self, engine: SileroEngine) -> None:
+    def __init__(self, engine: SileroEngine, held: Any) -> None:
         import numpy as np
 
         self._engine = engine
-        self._state = engine.empty_state()
-        # The end of the last whole frame, then whatever has come after it.
-        self._held: Waveform = np.zeros(_CONTEXT_SAMPLES, np.float32)
+        # The network's state; the end of the last whole frame, then whatever has come after it.
+        self._state: Sequence[NDArray[np.float32]]
+        self._held: Waveform
+        self._state, self._held = held or (
+            engine.empty_state(),
+            np.zeros(_CONTEXT_SAMPLES, np.float32),
+        )
+
+    @property
+    def held(self) -> object:
+        return self._state, self._held
 
     def feed(self, waveform: Waveform) -> list[float]:
         import numpy as np

@@ -1,0 +1,191 @@
+"""Reading a recording: find the speech, cut it into clips, read them, a few at a time.
+
+Memory holds a clip or two, however long the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from holdfast.runtime import Batch, Steps, Supervisor
+from holdfast.speech._clips import Clip, ClipCutter
+from holdfast.speech._formats import Transcript
+from holdfast.speech._languages import language_code
+from holdfast.speech._segments import RATE_HZ
+from holdfast.speech._transcript import Passage, ReadOptions, Word
+
+if TYPE_CHECKING:
+    from holdfast.media import Waveform
+    from holdfast.speech._engine import VoiceActivityEngine
+    from holdfast.speech._transcript import Task, TranscriptionEngine
+
+__all__ = ["Reading", "ReadingRequest"]
+
+# The first alone, so that something is read soon; then as many as a processor likes at once.
+_CLIPS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRequest:
+    """What is asked of a recording.
+
+    Attributes:
+        options: of the engine.
+        language: a code or a name; "" for finding out.
+    """
+
+    options: ReadOptions = ReadOptions()
+    language: str = ""
+
+
+class _Able(NamedTuple):
+    """What a loaded engine can do."""
+
+    languages: Sequence[str]
+    tasks: Sequence[Task]
+
+
+class _Asked(NamedTuple):
+    clips: Sequence[Waveform]
+    language: str
+    options: ReadOptions
+
+
+class Reading:
+    """Reads recordings with the models that a supervisor has loaded.
+
+    Args:
+        supervisor: has the models.
+        model: id of what reads.
+        voice_activity: id of what finds speech.
+    """
+
+    def __init__(self, supervisor: Supervisor, model: str, voice_activity: str) -> None:
+        self._supervisor = supervisor
+        self.model = model
+        self.voice_activity = voice_activity
+
+    def read(
+        self,
+        blocks: Iterator[Waveform],
+        request: ReadingRequest,
+        heard: Callable[[Passage], None] = lambda _: None,
+    ) -> Steps[Transcript]:
+        """Read a recording.
+
+        Args:
+            blocks: float32, shape (samples,), mono, 16 kHz, in order; read as they are needed.
+            request: what is asked.
+            heard: told every passage as soon as it is read.
+
+        Raises:
+            OptionInvalid: the model cannot do that.
+            MediaError: the recording cannot be used.
+        """
+        able: _Able = yield self._supervisor.submit(self.model, _able, request.options)
+        language = language_code(request.language, able.languages) if request.language else ""
+        passages: list[Passage] = []
+        waiting: list[Clip] = []
+        listening = _Listening(self._supervisor, self.voice_activity, blocks)
+        ended = False
+        while not ended:
+            clips, ended = yield from listening.more()
+            waiting += clips
+            while len(waiting) >= (_CLIPS_AT_ONCE if passages else 1) or (ended and waiting):
+                part, waiting = waiting[:_CLIPS_AT_ONCE], waiting[_CLIPS_AT_ONCE:]
+                if not language:
+                    language = yield self._supervisor.submit(
+                        self.model, _language, part[0].waveform
+                    )
+                found: Sequence[Sequence[Passage]] = yield self._supervisor.submit(
+                    self.model, Batch(_read),
+                    _Asked([clip.waveform for clip in part], language, request.options),
+                )  # fmt: skip
+                for clip, own in zip(part, found, strict=True):
+                    for passage in own:
+                        placed = _later(passage, clip.start_s)
+                        passages.append(placed)
+                        heard(placed)
+        return Transcript(
+            task=request.options.task,
+            language=language or able.languages[0],
+            duration_s=listening.samples / RATE_HZ,
+            passages=passages,
+        )
+
+
+class _Listening:
+    """A recording on its way through voice activity detection, which may be another process."""
+
+    def __init__(self, supervisor: Supervisor, model: str, blocks: Iterator[Waveform]) -> None:
+        self._supervisor = supervisor
+        self._model = model
+        self._blocks = blocks
+        self._cutter = ClipCutter()
+        self._held: object = None
+        self.samples = 0
+
+    def more(self) -> Steps[tuple[list[Clip], bool]]:
+        """Go on to the next block; return the clips that it completes, and whether it was the last.
+
+        Raises:
+            MediaError: the recording cannot be used.
+        """
+        block = next(self._blocks, None)
+        if block is None:
+            probabilities = yield self._supervisor.submit(self._model, _judge_last, self._held)
+            return self._cutter.finish(probabilities), True
+        self.samples += len(block)
+        probabilities, self._held = yield self._supervisor.submit(
+            self._model, _judge, self._held, block
+        )
+        return self._cutter.feed(block, probabilities), False
+
+
+def _judge(
+    engine: VoiceActivityEngine, held: object, block: Waveform
+) -> tuple[Sequence[float], object]:
+    stream = engine.start(held)
+    return stream.feed(block), stream.held
+
+
+def _judge_last(engine: VoiceActivityEngine, held: object) -> Sequence[float]:
+    return engine.start(held).finish()
+
+
+def _able(engine: TranscriptionEngine, options: ReadOptions) -> _Able:
+    engine.read([], [], options)  # it refuses what it cannot do, before anything is listened to
+    return _Able(tuple(engine.languages), tuple(engine.tasks))
+
+
+def _language(engine: TranscriptionEngine, clip: Waveform) -> str:
+    return engine.detect_language(clip)[0]
+
+
+def _read(engine: TranscriptionEngine, asked: list[_Asked]) -> list[Sequence[Sequence[Passage]]]:
+    """Read the clips of several recordings; those that are asked for alike go together."""
+    found: list[Any] = [None] * len(asked)
+    for options in {each.options for each in asked}:
+        numbers = [number for number, each in enumerate(asked) if each.options == options]
+        clips = [clip for number in numbers for clip in asked[number].clips]
+        languages = [asked[number].language for number in numbers for _ in asked[number].clips]
+        read = iter(engine.read(clips, languages, options))
+        for number in numbers:
+            found[number] = [next(read) for _ in asked[number].clips]
+    return found
+
+
+def _later(passage: Passage, seconds: float) -> Passage:
+    """Return a passage of a clip with times of the recording."""
+    words = tuple(
+        Word(word.text, word.start_s + seconds, word.end_s + seconds, word.probability)
+        for word in passage.words
+    )
+    return replace(
+        passage,
+        start_s=passage.start_s + seconds,
+        end_s=passage.end_s + seconds,
+        words=words,
+    )
