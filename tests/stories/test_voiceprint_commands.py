@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -134,10 +135,16 @@ def test_thresholds_are_fitted_to_ones_own_trials_and_rated(tmp_path: Path) -> N
     assert json.loads(again.stdout)["figures"] == figures
     assert scores.read_text() == whole
 
-    fitted = holdfast("voiceprint", "calibrate", *given, "--data", "four voices", env=env)
+    asked = ("voiceprint", "calibrate", *given, "--data", "four voices")
+    few = holdfast(*asked, env=env)
+    assert (few.returncode, few.stdout) == (2, "")
+    assert "12 trials of different speakers, and fewer than 100" in few.stderr
+    fitted = holdfast(*asked, "--false-accepts", "0.1", "--json", env=env)
     assert fitted.returncode == 0, fitted.stderr
-    scale = json.loads(Path(fitted.stdout.strip()).read_text())
+    scale = json.loads(fitted.stdout)
     assert (scale["data"], scale["trials"]) == ("four voices", 20)
+    assert 0.1 < scale["false_accept_at_most"] < 0.4
+    assert scale["llr_most"] == pytest.approx(math.log(13))
     verdict = holdfast("voiceprint", "compare", HER, HER_AGAIN, "--json", env=env)
     assert json.loads(verdict.stdout)["operating_point"]["data"] == "four voices"
 
@@ -169,7 +176,8 @@ def test_scores_are_normalised_with_strangers_from_calibration_to_decision(tmp_p
     probe = [*(audio / name for name in names[VOICES[0]][:2])]
     plain = json.loads(holdfast("voiceprint", "compare", *probe, "--json", env=env).stdout)
 
-    given = ("voiceprint", "calibrate", trials, "--audio", audio, "--data", "four voices")
+    given = ("voiceprint", "calibrate", trials, "--audio", audio, "--data", "four voices",
+             "--false-accepts", "0.1")  # fmt: skip
     few = tmp_path / "few"
     (few / "one").mkdir(parents=True)
     speak(few / "one", "espeak:f1", SENTENCES[0])

@@ -172,8 +172,38 @@ def test_a_scale_keeps_the_rates_that_were_asked_for() -> None:
     assert (targets < found.reject_below).mean() <= 0.001
     assert found.reject_below <= found.accept_at
     assert found.false_reject_rate == pytest.approx((targets < found.accept_at).mean())
-    apart = scale_of("m", scored([0.8, 0.9], [0.1, 0.2]), data="drawn")
-    assert apart.reject_below == apart.accept_at == 0.8
+    apart = scale_of("m", scored([0.8, 0.9], [0.1, 0.2]), data="drawn", most_false_accepts=0.5)
+    assert apart.accept_at == 0.2  # half of the others is what was asked for
+    # By hand, from the binomial distribution: no error among n is at most 1 - 0.05 ** (1 / n).
+    clean = scale_of("m", scored([0.8] * 50, [0.1] * 100), data="drawn")
+    assert clean.reject_below == clean.accept_at == 0.8
+    assert clean.false_accept_at_most == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert clean.false_reject_at_most == pytest.approx(1 - 0.05 ** (1 / 50))
+
+
+def test_a_ratio_says_no_more_than_so_many_trials_can_show() -> None:
+    found = scale_of("m", scored([0.8, 0.9] * 20, [0.1, 0.2] * 60), data="drawn")
+    assert found.llr(1.0) == pytest.approx(np.log(121))
+    assert found.llr(-1.0) == pytest.approx(-np.log(41))
+
+
+@pytest.mark.parametrize(
+    ("targets", "nontargets", "options", "why"),
+    [
+        ([0.9], [0.1], {}, "1 trials of different speakers, and fewer than 100"),
+        ([0.9] * 9, [0.1] * 200, {"most_false_accepts": 1e-9}, "fewer than 1000000000"),
+        ([0.9] * 9, [0.1] * 200, {"most_false_accepts": 0.0}, "between 0 and 1"),
+        ([0.9] * 9, [0.1] * 200, {"most_false_accepts": float("nan")}, "between 0 and 1"),
+        ([0.9] * 9, [0.1] * 200, {"most_false_rejects": 2.0}, "between 0 and 1"),
+        ([0.9] * 9, [0.1] * 150 + [0.95] * 9, {}, "no threshold keeps false accepts"),
+        ([0.2] * 9 + [0.9], [0.1] * 150 + [0.5] * 9, {}, "90% of the trials of the same speaker"),
+    ],
+)
+def test_trials_that_show_nothing_make_no_scale(
+    targets: list[float], nontargets: list[float], options: dict[str, float], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        scale_of("m", scored(targets, nontargets), data="drawn", **options)
 
 
 def test_intervals_hold_the_figure_and_grow_narrower_with_more_speakers() -> None:

@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._errors import request_id
@@ -25,15 +26,10 @@ __all__ = ["voiceprint_routes"]
 _MOST_FILES = 50
 _MOST_CANDIDATES = 100
 _MOST_LISTED = 1000
+_MOST_PROFILE_BYTES = 1_000_000
 _ASKED = (404, 408, 413, 415, 422, 429, 503, 504)
 SpeakerId = Annotated[str, Path(description="A speaker's id", examples=["ada"])]
 Limit = Annotated[int, Query(ge=1, le=_MOST_LISTED, description="How many at most")]
-_OBJECT = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-}
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -43,6 +39,12 @@ class SpeakerProfile(BaseModel):
     display_name: str = ""
     tags: list[str] = Field(default_factory=list)
     consent: str = ""
+
+
+def _object(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a body in JSON."""
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _form(more: dict[str, Any] | None = None, *, several: bool = False) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def voiceprint_routes(services: Services, upload_limit_bytes: int, metrics: Metr
         metrics.decisions.labels(question, outcome).inc(times)
 
     _speaker_routes(router, services, upload_limit_bytes)
+    _speaker_route(router, services)
     _compared_routes(router, services, upload_limit_bytes, decided)
     _searched_routes(router, services, upload_limit_bytes, decided)
     return router
@@ -83,7 +86,10 @@ def _speaker_routes(router: APIRouter, services: Services, limit: int) -> None:
         return {"speakers": listed, "next": listed[-1]["id"] if more else None}
 
     @router.post(
-        "/speakers", status_code=201, openapi_extra=_OBJECT, responses=refusals(400, 413, 422, 503)
+        "/speakers",
+        status_code=201,
+        openapi_extra=_object({"type": "object"}),
+        responses=refusals(400, 413, 422, 503),
     )
     async def take_in(request: Request) -> dict[str, Any]:
         """Add a speaker that was exported, with all that was enrolled."""
@@ -96,18 +102,33 @@ def _speaker_routes(router: APIRouter, services: Services, limit: int) -> None:
         """Return all that is kept of a speaker, vectors too; it is noted in the audit log."""
         return app.gallery.export(speaker, _by())
 
-    @router.put("/speakers/{speaker}", responses=refusals(400, 422, 503))
-    def put(speaker: SpeakerId, about: SpeakerProfile) -> dict[str, Any]:
+
+def _speaker_route(router: APIRouter, services: Services) -> None:
+    app = services.voiceprint
+
+    @router.put(
+        "/speakers/{speaker}",
+        openapi_extra=_object(SpeakerProfile.model_json_schema()),
+        responses=refusals(400, 413, 422, 503),
+    )
+    async def put(speaker: SpeakerId, request: Request) -> dict[str, Any]:
         """Create a speaker, or replace what is known besides the voice."""
         from holdfast.voiceprint.gallery import Profile
 
+        # Received by hand: the framework would take a body of any length.
+        _, content = await received_object(request, _MOST_PROFILE_BYTES)
+        try:
+            about = SpeakerProfile.model_validate(content)
+        except ValidationError as error:
+            found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+            raise RequestValidationError(found) from error
         profile = Profile(
             id=speaker,
             display_name=about.display_name,
             tags=tuple(about.tags),
             consent=about.consent,
         )
-        return asdict(app.gallery.put(profile, _by()))
+        return asdict(await run_in_threadpool(lambda: app.gallery.put(profile, _by())))
 
     @router.get("/speakers/{speaker}", responses=refusals(404, 422, 503))
     def one(speaker: SpeakerId) -> dict[str, Any]:

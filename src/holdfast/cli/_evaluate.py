@@ -19,20 +19,21 @@ __all__ = ["run_evaluate"]
 
 def run_evaluate(args: argparse.Namespace, context: Context) -> int:
     """Score the list, rate the scores, and tell; return the exit code."""
-    from holdfast.voiceprint.evaluation import require_plots, write_report
+    from holdfast.voiceprint.evaluation import require_folder, require_plots, write_report
 
     if args.report is not None:
         require_plots()
+        require_folder(args.report)
     with scored(args, context) as (found, _):
         pass
     report = _report(args, found)
-    if args.report is not None:
-        written = write_report(args.report, report, found.trials, found.scores)
     if context.json:
         context.result_json(report.to_dict())
     else:
         _tell(context, report)
     if args.report is not None:
+        # After the figures: whatever becomes of the files, these are there.
+        written = write_report(args.report, report, found.trials, found.scores)
         context.say(f"the report is at {written}")
     return 0
 
@@ -94,9 +95,12 @@ def _tell(context: Context, report: Report) -> None:
         between = "" if figure.low is None else f"  ({figure.low:.4f} to {figure.high:.4f})"
         context.result(f"{name:<16} {figure.value:.4f}{between}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in report.counts.items())
+    drawn = f"{rating.speakers} {rating.drawn}"
+    if rating.drawn == "recordings":
+        drawn += ", each taken for a speaker's only one, for no folder names any"
     context.say(
-        f"{sum(report.counts.values())} trials ({kinds}) of {rating.speakers} speakers; in "
-        "brackets 95 % of what other speakers would have given"
+        f"{sum(report.counts.values())} trials ({kinds}) of {drawn}; in brackets 95 % of what "
+        "others would have given"
     )
     for each in report.outcomes:
         context.say(

@@ -11,7 +11,8 @@ from holdfast.cli._cohort import cohort_from
 from holdfast.cli._context import Context
 from holdfast.cli._evaluate import run_evaluate
 from holdfast.cli._scoring import scored
-from holdfast.cli._voices import add_audio_options
+from holdfast.cli._voices import add_audio_options, caller
+from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from holdfast.voiceprint import Cohort
@@ -68,10 +69,22 @@ def _add(actions: Any, name: str, text: str) -> Any:
 def _calibrate(args: argparse.Namespace, context: Context) -> int:
     from holdfast.voiceprint.evaluation import TrialsInvalid, scale_of
 
+    if not args.data.strip():
+        raise ConfigInvalid(
+            "what the trials are must be said", why="--data is empty, and stands in every answer",
+            hint="--data 'our headsets, May'",
+        )  # fmt: skip
+
     def make_cohort(services: Services, model: str) -> Cohort | None:
         return cohort_from(args, context, services, model) if args.cohort is not None else None
 
     with scored(args, context, make_cohort) as (found, services):
+        if found.listed.form.detector:
+            raise TrialsInvalid(
+                f"{args.trials} cannot be calibrated on",
+                why=f"it rates a detector ({found.listed.form.name}), and compares no speakers",
+                hint="give a list that compares speakers",
+            )
         try:
             scale = scale_of(
                 found.model, list(zip(found.trials, found.scores.tolist(), strict=True)),
@@ -84,14 +97,16 @@ def _calibrate(args: argparse.Namespace, context: Context) -> int:
                 f"{args.trials} cannot be calibrated on", why=str(error),
                 hint="give a list with enough trials of both kinds",
             ) from error  # fmt: skip
-        path = services.voices.keep_scale(scale, found.cohort)
+        path = services.voices.keep_scale(scale, found.cohort, caller())
     if context.json:
         context.result_json(json.loads(scale.text()))
     else:
         context.result(str(path))
         context.say(
-            f"accepted from {scale.accept_at:.3f}, rejected below {scale.reject_below:.3f}; false "
-            f"accepts {scale.false_accept_rate:.2%}, not accepted {scale.false_reject_rate:.2%}"
+            f"accepted from {scale.accept_at:.3f}, rejected below {scale.reject_below:.3f}; on "
+            f"these same trials false accepts {scale.false_accept_rate:.2%} (at most "
+            f"{scale.false_accept_at_most:.2%} with 95 % confidence), the speaker's own not "
+            f"accepted {scale.false_reject_rate:.2%} (at most {scale.false_reject_at_most:.2%})"
         )
     if found.left_out:
         context.say(f"{found.left_out} trials are left out: their recordings cannot be used")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.media import RawAudio, Recording
     from holdfast.wiring import Services
 
-__all__ = ["add_audio_options", "kept", "loaded", "model_of", "recording"]
+__all__ = ["add_audio_options", "caller", "kept", "loaded", "model_of", "recording"]
 
 
 @contextmanager
@@ -90,3 +91,9 @@ def recording(path: Path, args: argparse.Namespace) -> Recording:
             f"there is no recording {path}", why="it is no file", hint="give a recording's path"
         )
     return Recording(path, args.pcm, args.channel)
+
+
+def caller() -> str:
+    """Return what the audit log says of who asked."""
+    name = os.environ.get("USER") or os.environ.get("USERNAME") or ""
+    return f"command line of {name or 'a user without a name'}"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
 from holdfast.cli._trials import add_trial_commands
-from holdfast.cli._voices import add_audio_options, kept, loaded, model_of, recording
+from holdfast.cli._voices import add_audio_options, caller, kept, loaded, model_of, recording
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
             consent=args.consent or before.consent,
         )
         if known and profile != before:
-            app.gallery.put(profile, _who())
-        done = carry_out(app.enrol(args.speaker, sources, _who(), profile))
+            app.gallery.put(profile, caller())
+        done = carry_out(app.enrol(args.speaker, sources, caller(), profile))
     if context.json:
         context.result_json(done.to_dict())
     else:
@@ -110,7 +110,7 @@ def _verify(args: argparse.Namespace, context: Context) -> int:
 
     source = recording(args.file, args)
     with loaded(args, context) as services:
-        found = carry_out(services.voiceprint.verify(args.speaker, source, _who()))
+        found = carry_out(services.voiceprint.verify(args.speaker, source, caller()))
     return _tell_decision(context, found)
 
 
@@ -149,10 +149,15 @@ def _operating_text(found: Verification) -> str:
     if point["false_accept_rate"] is None:
         return "error rates at this threshold: not measured; holdfast voiceprint calibrate does"
     return (
-        f"at this threshold {point['false_accept_rate']:.1%} of other speakers were accepted and "
-        f"{point['false_reject_rate']:.1%} of the speaker's own trials were not, on "
+        f"at this threshold {_rate(point, 'false_accept')} of other speakers were accepted and "
+        f"{_rate(point, 'false_reject')} of the speaker's own trials were not, on "
         f"{point['data']} ({point['trials']} trials)"
     )
+
+
+def _rate(point: Mapping[str, Any], kind: str) -> str:
+    most = point[f"{kind}_at_most"]
+    return f"{point[f'{kind}_rate']:.2%}" + (f" (at most {most:.2%})" if most is not None else "")
 
 
 def _identify(args: argparse.Namespace, context: Context) -> int:
@@ -160,7 +165,7 @@ def _identify(args: argparse.Namespace, context: Context) -> int:
 
     source = recording(args.file, args)
     with loaded(args, context) as services:
-        found = carry_out(services.voiceprint.identify(source, max(args.top, 1), _who()))
+        found = carry_out(services.voiceprint.identify(source, max(args.top, 1), caller()))
     if context.json:
         context.result_json(found.to_dict())
     else:
@@ -202,13 +207,13 @@ def _speakers(args: argparse.Namespace, context: Context) -> int:
     with kept(args, context) as services:
         gallery = services.voiceprint.gallery
         if args.erase is not None:
-            gallery.erase(args.erase, _who())
+            gallery.erase(args.erase, caller())
             context.say(f"{args.erase} is erased")
         elif args.export is not None:
-            exported = gallery.export(args.export, _who())
+            exported = gallery.export(args.export, caller())
             context.result(json.dumps(exported, indent=2, ensure_ascii=False))
         elif args.take_in is not None:
-            profile = gallery.take_in(_read_json(args.take_in), _who())
+            profile = gallery.take_in(_read_json(args.take_in), caller())
             context.say(f"{profile.id} is here")
         elif args.audit:
             for line in gallery.audit():
@@ -227,7 +232,7 @@ def _outdated(args: argparse.Namespace, context: Context) -> int:
         app = services.voiceprint
         model = services.supervisor.ask(app.model, model_of)
         for speaker in app.gallery.outdated(model):
-            done = carry_out(app.re_enrol(speaker, _who())) if args.re_enroll else 0
+            done = carry_out(app.re_enrol(speaker, caller())) if args.re_enroll else 0
             left += not done
             if not args.re_enroll:
                 context.result(speaker)
@@ -267,9 +272,3 @@ def _read_json(path: Path) -> Any:
         raise ConfigInvalid(
             f"{path} cannot be read", why=str(error), hint="give what --export printed"
         ) from error
-
-
-def _who() -> str:
-    """Return what the audit log says of who asked."""
-    name = os.environ.get("USER") or os.environ.get("USERNAME") or ""
-    return f"command line of {name or 'a user without a name'}"

@@ -53,6 +53,11 @@ class Scale:
         offset: see there.
         min_same_voice: see `Gates`; None: not known.
         cohort: digest of the cohort that scores are normalised with; "" where they are cosines.
+        false_accept_at_most: what the rate is below with 95 % confidence, by how many trials there
+            were.
+        false_reject_at_most: see there.
+        llr_least: no ratio below it is given: so many trials cannot show more.
+        llr_most: no ratio above it.
     """
 
     model: str
@@ -66,12 +71,19 @@ class Scale:
     offset: float | None = None
     min_same_voice: float | None = None
     cohort: str = ""
+    false_accept_at_most: float | None = None
+    false_reject_at_most: float | None = None
+    llr_least: float | None = None
+    llr_most: float | None = None
 
     def llr(self, score: float) -> float | None:
         """Return the log-likelihood ratio (natural) of a score; None without calibration."""
         if self.slope is None or self.offset is None:
             return None
-        return self.slope * score + self.offset
+        ratio = self.slope * score + self.offset
+        if self.llr_least is not None:
+            ratio = max(ratio, self.llr_least)
+        return ratio if self.llr_most is None else min(ratio, self.llr_most)
 
     def operating_point(self) -> dict[str, Any]:
         """Return what is known of the threshold's error rates, as JSON-ready data."""
@@ -79,6 +91,8 @@ class Scale:
             "data": self.data or "not measured",
             "false_accept_rate": self.false_accept_rate,
             "false_reject_rate": self.false_reject_rate,
+            "false_accept_at_most": self.false_accept_at_most,
+            "false_reject_at_most": self.false_reject_at_most,
             "trials": self.trials,
             "normalised": bool(self.cohort),
         }

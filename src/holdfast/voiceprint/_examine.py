@@ -107,7 +107,8 @@ class Examiner:
 
         Args:
             source: the recording.
-            judge: whether the detector is asked as well, where one is mounted.
+            judge: whether it is to be decided upon: the detector is asked as well, where one is
+                mounted, and a scale that was fitted here is used.
 
         Raises:
             MediaError: the recording cannot be used.
@@ -126,7 +127,8 @@ class Examiner:
         quality = heard.quality
         if embedded.windows is not None:
             quality = replace(quality, same_voice=split_similarity(embedded.windows))
-        own = self._scale()
+        # Where nothing is decided, what is kept of voices need not be there.
+        own = self._scale() if judge else None
         fits = own is not None and own.model == embedded.scale.model
         return Examined(
             speech=heard.speech,

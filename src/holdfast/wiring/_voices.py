@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.config import ServiceSettings
-from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
-from holdfast.places import Modes, data_folder, surroundings, write_file
+from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra, NoDataFolder
+from holdfast.places import data_folder, surroundings
 from holdfast.voiceprint import Cohort, Scale, read_scale
 from holdfast.wiring._voice_key import local_key, shared_key
 
@@ -22,7 +23,7 @@ __all__ = ["KeptVoices"]
 
 _log = logging.getLogger(__name__)
 
-_OWN_SCALE = "voiceprint-scale.json"
+_COUNT_S = 1.0
 _SCALE, _COHORT = "scale", "cohort"
 
 
@@ -74,8 +75,7 @@ class KeptVoices:
         Whoever asks about voices before waits, or is told why they cannot be had.
         """
         try:
-            there = self._service.voiceprint_database is not None
-            if there or (self.folder() / "voiceprint" / "voiceprint.sqlite").exists():
+            if self._there():
                 begun = time.monotonic()
                 gallery = self.open()
                 gallery.prepare()
@@ -87,41 +87,50 @@ class KeptVoices:
     def count(self) -> int | None:
         """Return how many are enrolled; None where they have not been opened, or cannot be read."""
         gallery = self._gallery
-        try:
-            return None if gallery is None else gallery.count()
-        except HoldfastError:
-            return None  # whoever asks about voices is told why
+        if gallery is None:
+            return None
+        counted: list[int] = []
+
+        def count() -> None:
+            with contextlib.suppress(HoldfastError):  # whoever asks about voices is told why
+                counted.append(gallery.count())
+
+        # A database that stands still must not keep the other numbers waiting.
+        thread = threading.Thread(target=count, daemon=True)
+        thread.start()
+        thread.join(_COUNT_S)
+        return counted[0] if counted else None
 
     def scale(self) -> Scale | None:
-        """Return the scale that was fitted here, if one was; servers of one database share it."""
-        if self._service.voiceprint_database is not None:
-            kept = self.open().kept(_SCALE)
-            return None if kept is None else read_scale(kept.decode(), "the database")
-        path = self.folder() / _OWN_SCALE
-        return read_scale(path.read_text("utf-8"), str(path)) if path.is_file() else None
+        """Return the scale that was fitted here, if one was; servers of one database share it.
+
+        Raises:
+            TemplateTampered: it was changed from outside.
+        """
+        if not self._there():
+            return None
+        kept = self.open().kept(_SCALE)
+        return None if kept is None else read_scale(kept.decode(), "the fitted scale")
 
     def cohort(self) -> Cohort | None:
         """Return the voices that scores are normalised with, if some were kept."""
         kept = self.open().kept(_COHORT)
         return None if kept is None else Cohort.from_bytes(kept)
 
-    def keep_scale(self, scale: Scale, cohort: Cohort | None = None) -> str:
+    def keep_scale(self, scale: Scale, cohort: Cohort | None = None, by: str = "") -> str:
         """Put a scale, and the cohort that it needs, in the place of the model's own.
 
         Returns:
-            where the scale is.
+            where it is.
         """
         if cohort is not None:
-            self.open().keep(_COHORT, cohort.to_bytes())
-        content = scale.text().encode()
+            self.open().keep(_COHORT, cohort.to_bytes(), by)
+        self.open().keep(_SCALE, scale.text().encode(), by)
         if self._service.voiceprint_database is not None:
             from holdfast.voiceprint.gallery.postgres import shown
 
-            self.open().keep(_SCALE, content)
             return shown(self._service.voiceprint_database)
-        path = self.folder() / _OWN_SCALE
-        write_file(path, content, Modes())
-        return str(path)
+        return str(self._file())
 
     def close(self) -> None:
         """Let go of them."""
@@ -129,6 +138,16 @@ class KeptVoices:
             if self._gallery is not None:
                 self._gallery.close()
                 self._gallery = None
+
+    def _file(self) -> Path:
+        return self.folder() / "voiceprint" / "voiceprint.sqlite"
+
+    def _there(self) -> bool:
+        """Return whether something may be kept; nothing is made by looking."""
+        try:
+            return self._service.voiceprint_database is not None or self._file().exists()
+        except NoDataFolder:
+            return False
 
     def _opened(self) -> Gallery:
         from holdfast.voiceprint.gallery import Gallery, SqliteStore, Vault

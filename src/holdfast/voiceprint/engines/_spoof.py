@@ -34,8 +34,9 @@ def chosen_output(labels: Sequence[str], bona_fide: str, name: str) -> int:
             f"{name} cannot be read as a detector of spoofing",
             why=f"which output is a person's own speech was given as {bona_fide!r}, and it has: "
             f"{known or 'none'}",
-            hint="set the one that stands for a person's own speech: "
-            f"HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE={labels[0] if labels else 'LABEL'}",
+            # None of them is offered: pasted, the wrong one would let every attack in.
+            hint="look into the model's card, and set the one that stands for a person's own "
+            "speech: HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE=LABEL",
         )
     return labels.index(bona_fide)
 

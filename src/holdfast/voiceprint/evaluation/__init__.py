@@ -16,7 +16,7 @@ from holdfast.voiceprint.evaluation._curves import (
     min_cllr,
     min_dcf,
 )
-from holdfast.voiceprint.evaluation._folder import write_report
+from holdfast.voiceprint.evaluation._folder import require_folder, write_report
 from holdfast.voiceprint.evaluation._forms import (
     FORMS,
     Form,
@@ -88,6 +88,7 @@ __all__ = [
     "pair_scores",
     "parse",
     "read_trials",
+    "require_folder",
     "require_plots",
     "scale_of",
     "score_plot",

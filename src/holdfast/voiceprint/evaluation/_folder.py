@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from holdfast.voiceprint.evaluation._report import Report, figure_text, titled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["write_report"]
+__all__ = ["require_folder", "write_report"]
 
 _ALIKE = "cosine between embeddings"
 _NORMALISED = "score, in deviations above strangers'"
@@ -52,11 +53,29 @@ def write_report(
         for name, content in files.items():
             write_file(folder / name, content, Modes())
     except OSError as error:
-        raise ConfigInvalid(
-            f"the report cannot be written to {folder}", why=error.strerror or str(error),
-            hint="--report DIR, a folder that can be written",
-        ) from error  # fmt: skip
+        raise _unwritable(folder, error) from error
     return folder / "report.html"
+
+
+def require_folder(folder: Path) -> None:
+    """Make sure that a report can be written, before the work is done that it tells of.
+
+    Raises:
+        ConfigInvalid: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"the report cannot be written to {folder}", why=error.strerror or str(error),
+        hint="--report DIR, a folder that can be written",
+    )  # fmt: skip
 
 
 def _det(report: Report) -> Picture:

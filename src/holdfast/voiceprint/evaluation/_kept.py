@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -186,7 +187,9 @@ class WorkFile:
                 found[name] = measured
         try:
             # Unbuffered and appended: a line is one write, whole or the last.
-            self._stream = self._path.open("ab", buffering=0)
+            # For its owner only: there are voices in it.
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._stream = os.fdopen(handle, "ab", buffering=0)
             self._stream.truncate(whole)
             if not whole:
                 self._stream.write((_WORK + json.dumps(dict(self._about)) + "\n").encode())
@@ -284,6 +287,8 @@ def _check(path: Path, line: str, head: str, about: About) -> None:
 
 def _row(line: str) -> tuple[Trial, float, SpoofVerdict | None]:
     label, enrol, test, attack, value, decision, score = line.split("\t")
+    if not math.isfinite(float(value)):
+        raise ValueError(value)
     trial = Trial(label, enrol, test, "" if attack == _NONE else attack)
     if decision == _NONE:
         return trial, float(value), None

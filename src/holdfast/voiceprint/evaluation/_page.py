@@ -87,7 +87,8 @@ def _summary(report: Report) -> str:
     rate = report.rating.figures["eer"]
     text = (
         f"Equal error rate {figure_text(rate.value, share=True)}{_between(rate, share=True)}, on "
-        f"{sum(report.counts.values()):,} trials of {report.rating.speakers:,} speakers."
+        f"{sum(report.counts.values()):,} trials of {report.rating.speakers:,} "
+        f"{report.rating.drawn}."
     )
     if report.left_out:
         text += f" {report.left_out:,} trials are left out: their recordings cannot be used."
@@ -166,7 +167,7 @@ def _about(report: Report) -> str:
         ("list", f"{report.name} ({report.form})"),
         ("sha256 of the list", report.digest),
         ("trials", counts),
-        ("speakers", f"{report.rating.speakers:,}"),
+        (report.rating.drawn, f"{report.rating.speakers:,}"),
         ("model", report.model),
         ("detector of attacks", report.detector or "none is mounted"),
         ("date", report.date),

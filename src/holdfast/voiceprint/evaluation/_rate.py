@@ -65,6 +65,7 @@ class Rating:
         curve: targets against non-targets; bona fide against spoofed speech for a detector.
         spoof_curve: targets against attacks; None where there are none.
         speakers: how many are drawn from, for the intervals.
+        drawn: what these are: ``recordings`` where nothing names their speakers.
     """
 
     figures: Mapping[str, Figure]
@@ -73,6 +74,7 @@ class Rating:
     curve: Curve
     spoof_curve: Curve | None = None
     speakers: int = 0
+    drawn: str = "speakers"
 
 
 def evaluate(
@@ -126,6 +128,7 @@ def evaluate(
     return Rating(
         figures=figures, attacks=attacks, points=points, curve=curve, spoof_curve=spoofed,
         speakers=int(groups.max()) + 1,
+        drawn="speakers" if models or _named(trials) else "recordings",
     )  # fmt: skip
 
 
@@ -306,6 +309,11 @@ def _speakers(trials: Sequence[Trial]) -> Any:
         ],
         np.int32,
     )
+
+
+def _named(trials: Sequence[Trial]) -> bool:
+    """Return whether folders name the speakers."""
+    return all("/" in file for trial in trials for file in trial[1:3])
 
 
 def _models(trials: Sequence[Trial]) -> Any:

@@ -5,6 +5,7 @@ Rules only; nothing here does I/O.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 
 from holdfast.voiceprint._decide import Scale, SpoofVerdict
 from holdfast.voiceprint.evaluation._forms import Trial
-from holdfast.voiceprint.evaluation._rate import Figure, Rating
+from holdfast.voiceprint.evaluation._rate import Figure, Point, Rating
 
 __all__ = ["Outcomes", "Report", "figure_text", "outcomes_of", "titled"]
 
@@ -88,15 +89,22 @@ class Report:
             "counts": dict(self.counts),
             "left_out": self.left_out,
             "unusable": dict(self.unusable),
-            "speakers": self.rating.speakers,
+            "speakers": self.rating.speakers if self.rating.drawn == "speakers" else None,
             "figures": _plain(self.rating.figures),
             "attacks": _plain(self.rating.attacks),
-            "points": {name: point._asdict() for name, point in self.rating.points.items()},
+            "points": {name: _point(point) for name, point in self.rating.points.items()},
             "scale": None if self.scale is None else asdict(self.scale),
             "outcomes": [each._asdict() for each in self.outcomes],
             "version": self.version,
             "date": self.date,
         }
+
+
+def _point(point: Point) -> dict[str, float | None]:
+    # Where accepting nobody is cheapest, the threshold is infinite, which JSON has no word for.
+    return {
+        name: value if math.isfinite(value) else None for name, value in point._asdict().items()
+    }
 
 
 def _plain(figures: Mapping[str, Figure]) -> dict[str, Any]:
