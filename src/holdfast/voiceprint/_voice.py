@@ -27,7 +27,7 @@ __all__ = [
 FINGERPRINT_FILE = "fingerprint"
 SCALE_FILE = "scale.json"
 _WINDOW = 2 * 16_000
-_HOP = 24_000
+_HOP = 16_000
 _FEWEST = 8_000
 # SpeechBrain's own threshold for its model; what it means on other data nobody has measured here.
 _USUAL_THRESHOLD = 0.25
