@@ -12,8 +12,10 @@ from typing import Any, Literal
 from holdfast.voiceprint.gallery._errors import (
     AuditBroken,
     SpeakerInvalid,
+    TemplateTampered,
     UnknownSpeaker,
 )
+from holdfast.voiceprint.gallery._imported import speaker_of
 from holdfast.voiceprint.gallery._index import Found, Vectors
 from holdfast.voiceprint.gallery._records import (
     EXPORT,
@@ -21,17 +23,21 @@ from holdfast.voiceprint.gallery._records import (
     Template,
     Utterance,
     check_profile,
+    is_id,
     packed,
     plain,
-    speaker_of,
     template_of,
     unpacked,
+    vector_bytes,
+    whole,
 )
 from holdfast.voiceprint.gallery._search import (
     DatabaseSearch,
+    LeftOut,
     MemorySearch,
     Search,
     Turned,
+    not_comparable,
     what_is_sealed,
 )
 from holdfast.voiceprint.gallery._store import (
@@ -67,11 +73,13 @@ class Gallery:
     ) -> None:
         self._store = store
         self._vault = vault
-        self._turned = Turned(vault)
-        self._search: Search = MemorySearch(store, vault)
+        left_out = LeftOut()
+        self._turned = Turned(vault, left_out)
+        self._lengths: dict[str, int] = {}
+        self._search: Search = MemorySearch(store, vault, left_out)
         if search == "database":
             assert isinstance(store, SearchingStore)
-            self._search = DatabaseSearch(store, self._turned, self.template)
+            self._search = DatabaseSearch(store, self._turned, self.template, left_out)
         try:
             vault.check(store.proof(vault.proof))
         except BaseException:
@@ -111,7 +119,7 @@ class Gallery:
 
     def has(self, speaker: str) -> bool:
         """Return whether there is such a speaker."""
-        return self._store.speaker(speaker) is not None
+        return is_id(speaker) and self._store.speaker(speaker) is not None
 
     def profile(self, speaker: str) -> Profile:
         """Return a speaker's profile.
@@ -122,8 +130,16 @@ class Gallery:
         return self._profile(self._row(speaker))
 
     def profiles(self, after: str = "") -> Iterator[Profile]:
-        """Yield every speaker's profile, by id; those up to ``after`` are left out."""
-        return (self._profile(row) for row in self._store.speakers(after))
+        """Yield every profile that opens, by id; those up to ``after`` are left out."""
+        return (profile for _, profile in self.listed(after) if profile is not None)
+
+    def listed(self, after: str = "") -> Iterator[tuple[str, Profile | None]]:
+        """Yield every speaker's id and profile, None where that does not open, as `profiles`."""
+        for row in self._store.speakers(after):
+            try:
+                yield row.id, self._profile(row)
+            except TemplateTampered:
+                yield row.id, None
 
     def count(self) -> int:
         """Return how many speakers there are."""
@@ -135,7 +151,7 @@ class Gallery:
         Raises:
             UnknownSpeaker: there is no such speaker.
         """
-        if not self._store.erase(speaker, _line("erase", speaker, by)):
+        if not is_id(speaker) or not self._store.erase(speaker, _line("erase", speaker, by)):
             raise _unknown(speaker)
 
     # -- templates
@@ -145,8 +161,10 @@ class Gallery:
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            SpeakerInvalid: a vector is not as long as those of its model that are here.
         """
         row = self._row(speaker)
+        self._check_lengths(utterances)
         rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
         told = _line("enrol", speaker, by, utterances=len(rows))
         if not self._store.add_utterances(row, rows, told, self._turned.centroids):
@@ -181,13 +199,18 @@ class Gallery:
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            TemplateTampered: what is kept does not open, or cannot be compared with anything.
         """
-        return template_of([each for each in self.utterances(speaker) if each.model == model])
+        found = [each for each in self.utterances(speaker) if each.model == model]
+        try:
+            return template_of(found)
+        except ValueError as error:
+            raise not_comparable(speaker) from error
 
     def outdated(self, model: str) -> list[str]:
         """Return the speakers whose utterances are all of other models: to be enrolled again."""
         models: dict[str, set[str]] = {}
-        for row in self._store.utterances():
+        for _, row in self._store.enrolled():
             models.setdefault(row.speaker, set()).add(row.model)
         return sorted(speaker for speaker, found in models.items() if model not in found)
 
@@ -268,14 +291,8 @@ class Gallery:
         Raises:
             SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
         """
-        try:
-            profile, utterances = speaker_of(exported)
-        except (KeyError, TypeError, ValueError) as error:
-            raise SpeakerInvalid(
-                "this is no exported speaker", why=f"{type(error).__name__}: {error}",
-                hint="holdfast voiceprint speakers --export ID > FILE gives one",
-            ) from error  # fmt: skip
-        check_profile(profile)
+        profile, utterances = speaker_of(exported)
+        self._check_lengths(utterances)
         kept = replace(profile, created=_now())
         wrapped = self._vault.new_speaker_key(profile.id)
         row = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
@@ -291,10 +308,43 @@ class Gallery:
     # -- sealing
 
     def _row(self, speaker: str) -> SpeakerRow:
-        row = self._store.speaker(speaker)
+        row = self._store.speaker(speaker) if is_id(speaker) else None
         if row is None:
             raise _unknown(speaker)
         return row
+
+    def _check_lengths(self, utterances: Sequence[Utterance]) -> None:
+        """Refuse vectors of another length than those of their model: they compare with none."""
+        own: dict[str, int] = {}
+        for each in utterances:
+            if own.setdefault(each.model, len(each.vector)) != len(each.vector):
+                raise SpeakerInvalid(
+                    f"vectors of model {each.model} differ in length",
+                    why=f"{own[each.model]} numbers and {len(each.vector)}",
+                    hint="export the speaker again",
+                )
+        for model, length in own.items():
+            if self._lengths.get(model) == length:
+                continue
+            # Whoever decided may have been erased since.
+            self._lengths[model], first = self._first_of(model) or (length, "")
+            if self._lengths[model] != length:
+                raise SpeakerInvalid(
+                    f"a vector has {length} numbers, and those of model {model} here have "
+                    f"{self._lengths[model]}",
+                    why=f"they are compared with each other; speaker {first!r} was the first",
+                    hint=f"if that one is wrong: holdfast voiceprint speakers --erase {first}",
+                )
+
+    def _first_of(self, model: str) -> tuple[int, str] | None:
+        """Return the length of a model's vectors here, and the speaker of the first."""
+        for wrapped, row in self._store.of_model(model):
+            try:
+                sealed = self._vault.open(row.speaker, wrapped, row.sealed, what_is_sealed(row))
+            except TemplateTampered:
+                continue
+            return len(vector_bytes(sealed)) // 4, row.speaker
+        return None
 
     def _sealed_profile(self, wrapped: bytes, profile: Profile) -> bytes:
         content = json.dumps(asdict(profile)).encode()
@@ -302,7 +352,8 @@ class Gallery:
 
     def _profile(self, row: SpeakerRow) -> Profile:
         content = json.loads(self._vault.open(row.id, row.wrapped_key, row.profile, "profile"))
-        return Profile(**(content | {"tags": tuple(content["tags"])}))
+        texts = {name: whole(content[name]) for name in ("display_name", "consent")}
+        return Profile(**(content | texts | {"tags": tuple(map(whole, content["tags"]))}))
 
     def _sealed_utterance(self, row: SpeakerRow, utterance: Utterance) -> UtteranceRow:
         kept = replace(utterance, id=uuid.uuid4().hex, created=utterance.created or _now())
@@ -327,7 +378,7 @@ def _unknown(speaker: str) -> UnknownSpeaker:
 
 
 def _line(action: str, speaker: str, by: str, **facts: Any) -> str:
-    about = {"time": _now(), "action": action, "speaker": speaker, "by": by, **facts}
+    about = {"time": _now(), "action": action, "speaker": speaker, "by": whole(by), **facts}
     return json.dumps(about, ensure_ascii=False, sort_keys=True)
 
 

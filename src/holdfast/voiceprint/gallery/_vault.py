@@ -156,7 +156,8 @@ class Vault:
 
 
 def _open(cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes:
-    if len(sealed) <= _NONCE_BYTES:
+    # A column of SQLite's holds whatever was put there.
+    if not isinstance(sealed, bytes) or len(sealed) <= _NONCE_BYTES:
         raise InvalidTag
     return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
 
