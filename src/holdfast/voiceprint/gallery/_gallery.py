@@ -17,6 +17,7 @@ from holdfast.voiceprint.gallery._errors import (
 )
 from holdfast.voiceprint.gallery._imported import speaker_of
 from holdfast.voiceprint.gallery._index import Found, Vectors
+from holdfast.voiceprint.gallery._lengths import Lengths
 from holdfast.voiceprint.gallery._records import (
     EXPORT,
     Profile,
@@ -28,7 +29,6 @@ from holdfast.voiceprint.gallery._records import (
     plain,
     template_of,
     unpacked,
-    vector_bytes,
     whole,
 )
 from holdfast.voiceprint.gallery._search import (
@@ -75,7 +75,7 @@ class Gallery:
         self._vault = vault
         left_out = LeftOut()
         self._turned = Turned(vault, left_out)
-        self._lengths: dict[str, int] = {}
+        self._lengths = Lengths(store, vault)
         self._search: Search = MemorySearch(store, vault, left_out)
         if search == "database":
             assert isinstance(store, SearchingStore)
@@ -164,7 +164,7 @@ class Gallery:
             SpeakerInvalid: a vector is not as long as those of its model that are here.
         """
         row = self._row(speaker)
-        self._check_lengths(utterances)
+        self._lengths.check(utterances)
         rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
         told = _line("enrol", speaker, by, utterances=len(rows))
         if not self._store.add_utterances(row, rows, told, self._turned.centroids):
@@ -194,18 +194,34 @@ class Gallery:
         for utterance, sealed in self._store.audio(speaker):
             yield utterance, opened(sealed, _recording(utterance))
 
-    def template(self, speaker: str, model: str) -> Template | None:
+    def template(self, speaker: str, model: str, length: int | None = None) -> Template | None:
         """Return what a voice is compared with; None where nothing of this model is enrolled.
+
+        Args:
+            speaker: the id.
+            model: fingerprint of the model.
+            length: of what it is to be compared with, where that is known.
 
         Raises:
             UnknownSpeaker: there is no such speaker.
             TemplateTampered: what is kept does not open, or cannot be compared with anything.
         """
-        found = [each for each in self.utterances(speaker) if each.model == model]
-        try:
-            return template_of(found)
-        except ValueError as error:
-            raise not_comparable(speaker) from error
+        template = _mean(speaker, model, self.utterances(speaker))
+        if template is not None and length not in {None, len(template.centroid)}:
+            raise not_comparable(speaker)
+        return template
+
+    def speech_s(self, speaker: str) -> float:
+        """Return the seconds of speech that are enrolled; what two models know counts once.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+            TemplateTampered: as `template`, of any model.
+        """
+        found = self.utterances(speaker)
+        for model in {each.model for each in found}:
+            _mean(speaker, model, found)
+        return sum(each.speech_s for each in found if "of" not in each.facts)
 
     def outdated(self, model: str) -> list[str]:
         """Return the speakers whose utterances are all of other models: to be enrolled again."""
@@ -292,7 +308,7 @@ class Gallery:
             SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
         """
         profile, utterances = speaker_of(exported)
-        self._check_lengths(utterances)
+        self._lengths.check(utterances)
         kept = replace(profile, created=_now())
         wrapped = self._vault.new_speaker_key(profile.id)
         row = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
@@ -313,39 +329,6 @@ class Gallery:
             raise _unknown(speaker)
         return row
 
-    def _check_lengths(self, utterances: Sequence[Utterance]) -> None:
-        """Refuse vectors of another length than those of their model: they compare with none."""
-        own: dict[str, int] = {}
-        for each in utterances:
-            if own.setdefault(each.model, len(each.vector)) != len(each.vector):
-                raise SpeakerInvalid(
-                    f"vectors of model {each.model} differ in length",
-                    why=f"{own[each.model]} numbers and {len(each.vector)}",
-                    hint="export the speaker again",
-                )
-        for model, length in own.items():
-            if self._lengths.get(model) == length:
-                continue
-            # Whoever decided may have been erased since.
-            self._lengths[model], first = self._first_of(model) or (length, "")
-            if self._lengths[model] != length:
-                raise SpeakerInvalid(
-                    f"a vector has {length} numbers, and those of model {model} here have "
-                    f"{self._lengths[model]}",
-                    why=f"they are compared with each other; speaker {first!r} was the first",
-                    hint=f"if that one is wrong: holdfast voiceprint speakers --erase {first}",
-                )
-
-    def _first_of(self, model: str) -> tuple[int, str] | None:
-        """Return the length of a model's vectors here, and the speaker of the first."""
-        for wrapped, row in self._store.of_model(model):
-            try:
-                sealed = self._vault.open(row.speaker, wrapped, row.sealed, what_is_sealed(row))
-            except TemplateTampered:
-                continue
-            return len(vector_bytes(sealed)) // 4, row.speaker
-        return None
-
     def _sealed_profile(self, wrapped: bytes, profile: Profile) -> bytes:
         content = json.dumps(asdict(profile)).encode()
         return self._vault.seal(profile.id, wrapped, content, "profile")
@@ -364,6 +347,13 @@ class Gallery:
         if kept.audio:
             audio = self._vault.seal(row.id, row.wrapped_key, kept.audio, _recording(kept.id))
         return new._replace(sealed=sealed, audio=audio)
+
+
+def _mean(speaker: str, model: str, utterances: Sequence[Utterance]) -> Template | None:
+    try:
+        return template_of([each for each in utterances if each.model == model])
+    except ValueError as error:
+        raise not_comparable(speaker) from error
 
 
 def _recording(utterance: str) -> str:

@@ -262,7 +262,7 @@ def not_comparable(speaker: str) -> TemplateTampered:
     """Return what is to be said of a speaker whose vectors have no mean."""
     return TemplateTampered(
         f"what is stored of speaker {speaker!r} cannot be compared",
-        why="its vectors are not finite, or differ in length",
+        why="its vectors are not finite, or not as long as the model's",
         hint=f"erase the speaker, and enrol again: holdfast voiceprint speakers --erase {speaker}",
         speaker=speaker,
     )

@@ -46,7 +46,8 @@ def read_key(text: str) -> bytes:
         raise VaultKeyWrong(
             "the voiceprint key is no key",
             why=f"it must be {KEY_BYTES} bytes in base64",
-            hint="openssl rand -base64 32",
+            hint="give the key that the voices were enrolled with, from a copy; only where none "
+            "are enrolled yet a new one will do: openssl rand -base64 32",
         )
     return key
 
