@@ -43,12 +43,14 @@ class HoldfastError(Exception):
         code: kebab-case name, stable between releases.
         exit_code: what the command line exits with.
         http_status: what the server answers with.
+        http_message: what strangers are told instead, where the text names places of this machine.
         facts: machine-readable details (repository, file, expected, actual ...).
     """
 
     code: ClassVar[str] = "holdfast-error"
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
+    http_message: ClassVar[str] = ""
 
     def __init__(self, what: str, *, why: str = "", hint: str = "", **facts: Any) -> None:
         self.what = what
@@ -123,6 +125,7 @@ class NoDataFolder(HoldfastError):
     code = "no-data-folder"
     exit_code = 3
     http_status = 503
+    http_message = "there is no folder to keep data in; the service's log has the reasons"
 
 
 class RepoNotFound(HoldfastError):

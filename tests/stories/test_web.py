@@ -190,6 +190,14 @@ def test_a_voice_is_enrolled_verified_and_identified_on_the_page(
             page.locator(f"#voice-scale .{name}").evaluate(left) for name in ("score", "threshold")
         )
         assert score > threshold
+        figures = page.locator("#voice-figures")
+        expect(figures).to_contain_text("of others were accepted there, and ")
+        expect(figures).to_contain_text("of the speaker's own were not, on ")
+        # A name that no speaker can have leaves no earlier verdict standing.
+        page.get_by_label("Speaker").fill("a b")
+        button("button", name="Enroll").click()
+        expect(told).to_have_text("This can be no speaker's name.")
+        page.get_by_label("Speaker").fill("ada")
         page.set_input_files("#voice-files", voices.other)
         button("button", name="Verify").click()
         expect(told).to_have_text("Rejected.")
@@ -198,6 +206,10 @@ def test_a_voice_is_enrolled_verified_and_identified_on_the_page(
         page.set_input_files("#voice-files", voices.first)
         button("button", name="Identify").click()
         expect(told).to_contain_text("It sounds like ada (")
+        called = {"display_name": "Ada L."}
+        assert page.request.put(f"{server}/v1/voiceprint/speakers/ada", data=called).ok
+        button("button", name="Identify").click()
+        expect(told).to_contain_text("It sounds like ada (Ada L., ")
         assert Axe().run(page).violations_count == 0
 
 

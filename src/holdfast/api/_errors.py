@@ -34,7 +34,11 @@ def error_body(status: int, message: str, code: str, param: str | None = None) -
     The form is OpenAI's; ``request_id`` is ours, and stands in the log too.
     """
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    error = {"message": message, "type": kind, "param": param, "code": code}
+    # What somebody sent may be in it, halves of characters too, which no answer can hold.
+    error = {
+        name: None if text is None else text.encode(errors="backslashreplace").decode()
+        for name, text in {"message": message, "type": kind, "param": param, "code": code}.items()
+    }
     current = request_id.get()
     return {"error": error | ({"request_id": current} if current else {})}
 
@@ -48,7 +52,7 @@ def error_response(error: HoldfastError) -> JSONResponse:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     # What an engine raised is for the log: it may hold paths and what somebody sent.
-    message = error.what if status == 500 else str(error)
+    message = error.http_message or (error.what if status == 500 else str(error))
     body = error_body(status, message, error.code, error.facts.get("param"))
     return JSONResponse(body, status, headers)
 
@@ -64,7 +68,8 @@ def install_error_handlers(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, HoldfastError)
     # Not being ready is said to every client that polls; it is no news in the log.
-    level = logging.WARNING if error.http_status == 500 else logging.INFO
+    only_here = error.http_status == 500 or error.http_message
+    level = logging.WARNING if only_here else logging.INFO
     _log.log(level, "%s %s: %s", request.method, request.url.path, error)
     return error_response(error)
 

@@ -58,11 +58,15 @@ class UploadInvalid(HoldfastError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Received files, seekable, at least one, their types, and the form's other fields."""
+    """Received files, seekable, at least one, their types, and the form's other fields.
+
+    ``repeated`` has the names of fields that came more than once: the last one is in ``fields``.
+    """
 
     files: list[BinaryIO]
     types: list[str]
     fields: dict[str, str]
+    repeated: frozenset[str] = frozenset()
 
     @property
     def file(self) -> BinaryIO:
@@ -164,9 +168,11 @@ def _upload_of(form: FormData) -> Upload:
             why="a part named 'file' with a filename is wanted",
             param="file",
         )
-    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    given = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    names = [name for name, _ in given]
+    repeated = frozenset(name for name in names if names.count(name) > 1)
     files, types = [each.file for each in parts], [each.content_type or "" for each in parts]
-    return Upload(files, types, fields)
+    return Upload(files, types, dict(given), repeated)
 
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:

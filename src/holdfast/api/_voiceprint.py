@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._errors import request_id
@@ -35,6 +35,8 @@ _FILE = {"type": "string", "format": "binary"}
 
 class SpeakerProfile(BaseModel):
     """What is known of a speaker besides the voice."""
+
+    model_config = ConfigDict(extra="forbid")
 
     display_name: str = ""
     tags: list[str] = Field(default_factory=list)
@@ -79,11 +81,17 @@ def _speaker_routes(router: APIRouter, services: Services, limit: int) -> None:
 
     @router.get("/speakers", responses=refusals(400, 422, 503))
     def speakers(after: str = "", limit: Limit = _MOST_LISTED) -> dict[str, Any]:
-        """List speakers by id; ``next`` is what to give as ``after`` for more, or null."""
-        found = list(islice(app.gallery.profiles(after), limit + 1))
-        more = len(found) > limit
-        listed = [asdict(profile) for profile in found[:limit]]
-        return {"speakers": listed, "next": listed[-1]["id"] if more else None}
+        """List speakers by id; ``next`` is what to give as ``after`` for more, or null.
+
+        ``damaged`` has the ids of those whose profiles do not open.
+        """
+        found = list(islice(app.gallery.listed(after), limit + 1))
+        shown = found[:limit]
+        return {
+            "speakers": [asdict(profile) for _, profile in shown if profile is not None],
+            "damaged": [speaker for speaker, profile in shown if profile is None],
+            "next": shown[-1][0] if len(found) > limit else None,
+        }
 
     @router.post(
         "/speakers",
@@ -270,6 +278,11 @@ def _only(upload: Upload, known: set[str]) -> None:
             f"there is no field {unknown[0][:40]!r}",
             why=f"besides 'file' there is {', '.join(sorted(known)) or 'none'}",
             param=unknown[0][:40],
+        )
+    if upload.repeated:
+        name = min(upload.repeated)
+        raise UploadInvalid(
+            f"there is more than one field {name!r}", why="it is not clear which counts", param=name
         )
 
 

@@ -7,6 +7,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from holdfast.errors import HoldfastError
 from holdfast.runtime import CalledOff, Job, ShuttingDown, Steps
 
 __all__ = ["answered", "carried_out"]
@@ -52,20 +53,27 @@ async def carried_out(request: Request, steps: Steps[T]) -> T:
         HoldfastError: as `answered`, or what a step raised.
     """
     result: Any = None
+    failed: HoldfastError | None = None
     try:
         while True:
-            job, answer = await run_in_threadpool(_next, steps, result)
+            job, answer = await run_in_threadpool(_next, steps, result, failed)
             if job is None:
                 done: T = answer
                 return done
-            result = await answered(request, job)
+            result = failed = None
+            try:
+                result = await answered(request, job)
+            except HoldfastError as error:
+                failed = error  # the steps decide whether it ends them
     finally:
         steps.close()
 
 
-def _next(steps: Steps[T], result: Any) -> tuple[Job[Any] | None, Any]:
+def _next(
+    steps: Steps[T], result: Any, failed: HoldfastError | None
+) -> tuple[Job[Any] | None, Any]:
     """Go on to the next job; without one the answer is there (StopIteration crosses no thread)."""
     try:
-        return steps.send(result), None
+        return (steps.send(result) if failed is None else steps.throw(failed)), None
     except StopIteration as end:
         return None, end.value

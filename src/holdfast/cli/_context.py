@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from holdfast.config import ServiceSettings
     from holdfast.provision import Provisioner
 
-__all__ = ["Context", "folder", "render_error", "shown"]
+__all__ = ["Context", "folder", "one_line", "render_error", "shown"]
 
 _PLAIN_EVERY_S = 5.0
+_UTF8 = {"utf-8", "utf8"}
+_NOT_PLAIN = re.compile(r"[^ -~\n]")
 
 
 class Context:
@@ -76,10 +79,22 @@ class Context:
 
     def result_json(self, value: object) -> None:
         """Print the result as JSON: on one line, unless a person is reading."""
+        print(self._json(value, 2 if self.out.isatty() else None), file=self.out)
+
+    def result_json_line(self, value: object) -> None:
+        """Print one of several results as JSON, each on a line."""
+        print(self._json(value, None), file=self.out)
+
+    def result_json_document(self, value: object) -> None:
+        """Print what will be kept in a file as JSON, over several lines."""
+        print(self._json(value, 2), file=self.out)
+
+    def _json(self, value: object, indent: int | None) -> str:
         import json
 
-        indent = 2 if self.out.isatty() else None
-        print(json.dumps(value, indent=indent, ensure_ascii=False), file=self.out)
+        # What a stream's character set lacks would be escaped in another way than JSON's.
+        ascii_only = (getattr(self.out, "encoding", None) or "utf-8").lower() not in _UTF8
+        return _NOT_PLAIN.sub(_escaped, json.dumps(value, indent=indent, ensure_ascii=ascii_only))
 
     def say(self, text: str) -> None:
         """Print a remark, unless quiet."""
@@ -215,6 +230,18 @@ def render_error(error: HoldfastError, *, as_json: bool) -> str:
 def shown(text: str) -> str:
     """Return text that does nothing to a terminal: what a hub or a file name says is only shown."""
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return text that stays within its line: what is listed line by line says no other lines."""
+    return " ".join(text.splitlines())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character of a JSON text as JSON writes it where a terminal would act on it."""
+    import json
+
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def folder(text: str) -> Path:

@@ -51,7 +51,7 @@ def _report(args: argparse.Namespace, found: Scored) -> Report:
     scale = None if found.listed.form.detector else found.scale
     outcomes = [] if scale is None else outcomes_of(found.trials, found.scores, scale, found.spoof)
     return Report(
-        name=found.listed.path.name,
+        name=found.listed.path.name.encode(errors="replace").decode(),  # any bytes name a file
         form=found.listed.form.name,
         digest=found.listed.digest,
         model=found.model,

@@ -86,9 +86,13 @@ def recording(path: Path, args: argparse.Namespace) -> Recording:
     """
     from holdfast.media import Recording
 
-    if not path.is_file():
+    try:
+        there, why = path.is_file(), "it is no file"
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        there, why = False, error.strerror or str(error)
+    if not there:
         raise ConfigInvalid(
-            f"there is no recording {path}", why="it is no file", hint="give a recording's path"
+            f"there is no recording {path}", why=why, hint="give a recording's path"
         )
     return Recording(path, args.pcm, args.channel)
 

@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli._context import Context
+from holdfast.cli._context import Context, one_line
 from holdfast.cli._trials import add_trial_commands
 from holdfast.cli._voices import add_audio_options, caller, kept, loaded, model_of, recording
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
-    from holdfast.voiceprint import Refusal, SpoofVerdict, Verification
+    from holdfast.voiceprint import Refusal, SpoofVerdict, Verification, Voiceprint
+    from holdfast.voiceprint.gallery import Gallery, Profile
     from holdfast.wiring import Services
 
 __all__ = ["add_commands"]
@@ -99,7 +100,7 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
     else:
         for file, (quality, wrong) in zip(args.files, done.utterances, strict=True):
             told = "; ".join(each.message for each in wrong) or "enrolled"
-            context.result(f"{file}: {quality.speech_s:.1f} s of speech: {told}")
+            context.result(f"{one_line(str(file))}: {quality.speech_s:.1f} s of speech: {told}")
         more = f", {done.needed_s:.1f} s more are advised" if done.needed_s else ""
         context.say(f"{args.speaker} has {done.speech_s:.1f} s of speech enrolled{more}")
     return 0 if done.accepted == len(args.files) else _REFUSED
@@ -162,15 +163,22 @@ def _rate(point: Mapping[str, Any], kind: str) -> str:
 
 def _identify(args: argparse.Namespace, context: Context) -> int:
     from holdfast.runtime import carry_out
+    from holdfast.speech import OptionInvalid
 
+    if args.top < 1:
+        raise OptionInvalid(
+            f"--top {args.top} is too few", why="at least one can be named",
+            hint="holdfast voiceprint identify FILE --top 5",
+        )  # fmt: skip
     source = recording(args.file, args)
     with loaded(args, context) as services:
-        found = carry_out(services.voiceprint.identify(source, max(args.top, 1), caller()))
+        found = carry_out(services.voiceprint.identify(source, args.top, caller()))
     if context.json:
         context.result_json(found.to_dict())
     else:
         for each in found.candidates:
-            context.result(f"{each.speaker_id}  {each.score:.3f}  {each.display_name}".rstrip())
+            name = one_line(each.display_name)
+            context.result(f"{each.speaker_id}  {each.score:.3f}  {name}".rstrip())
         _tell_reasons(context, found.reasons)
         if not found.candidates and not found.reasons:
             context.say(f"nobody enrolled scores {found.scale.accept_at:.3f} or more")
@@ -208,67 +216,114 @@ def _speakers(args: argparse.Namespace, context: Context) -> int:
         gallery = services.voiceprint.gallery
         if args.erase is not None:
             gallery.erase(args.erase, caller())
-            context.say(f"{args.erase} is erased")
+            _tell_done(context, {"erased": args.erase}, f"{args.erase} is erased")
         elif args.export is not None:
-            exported = gallery.export(args.export, caller())
-            context.result(json.dumps(exported, indent=2, ensure_ascii=False))
+            context.result_json_document(gallery.export(args.export, caller()))
         elif args.take_in is not None:
             profile = gallery.take_in(_read_json(args.take_in), caller())
-            context.say(f"{profile.id} is here")
+            _tell_done(context, {"imported": profile.id}, f"{profile.id} is here")
         elif args.audit:
             for line in gallery.audit():
-                context.result(json.dumps(line, ensure_ascii=False))
+                context.result_json_line(line)
         else:
-            _list(context, services)
+            return _list(context, services)
     return 0
+
+
+def _tell_done(context: Context, value: object, text: str) -> None:
+    if context.json:
+        context.result_json(value)
+    else:
+        context.say(text)
 
 
 def _outdated(args: argparse.Namespace, context: Context) -> int:
     """Name those that only other models know; enrol them again where that can be done."""
-    from holdfast.runtime import carry_out
-
-    left = 0
     with loaded(args, context) as services:
         app = services.voiceprint
-        model = services.supervisor.ask(app.model, model_of)
-        for speaker in app.gallery.outdated(model):
-            done = carry_out(app.re_enrol(speaker, caller())) if args.re_enroll else 0
-            left += not done
-            if not args.re_enroll:
+        outdated = app.gallery.outdated(services.supervisor.ask(app.model, model_of))
+        if not args.re_enroll:
+            for speaker in outdated if not context.json else ():
                 context.result(speaker)
-            elif done:
-                context.result(f"{speaker}: {done} recording(s) enrolled again")
-            else:
-                context.result(f"{speaker}: no recording is kept, and new ones are needed")
-    return _REFUSED if args.re_enroll and left else 0
-
-
-def _list(context: Context, services: Services) -> None:
-    gallery = services.voiceprint.gallery
-    listed = [
-        (profile, sum(each.speech_s for each in gallery.utterances(profile.id)))
-        for profile in gallery.profiles()
-    ]
+            if context.json:
+                context.result_json(outdated)
+            return 0
+        told = []
+        for speaker in outdated:
+            told.append(_enrolled_again(app, speaker))
+            if not context.json:
+                context.result(_again_text(told[-1]))
     if context.json:
-        context.result_json(
-            [
-                {"id": profile.id, "display_name": profile.display_name,
-                 "tags": list(profile.tags), "created": profile.created,
-                 "speech_s": round(seconds, 2)}
-                for profile, seconds in listed
-            ]
-        )  # fmt: skip
-        return
-    for profile, seconds in listed:
-        context.result(f"{profile.id}  {seconds:.1f} s  {profile.display_name}".rstrip())
+        context.result_json(told)
+    return 0 if all(each["enrolled"] and not each["reasons"] for each in told) else _REFUSED
+
+
+def _enrolled_again(app: Voiceprint, speaker: str) -> dict[str, Any]:
+    """Enrol one from recordings that were kept; what stands in the way of one stops no other."""
+    from holdfast.runtime import carry_out
+    from holdfast.voiceprint.gallery import SpeakerInvalid, TemplateTampered, UnknownSpeaker
+
+    try:
+        done, wrong = carry_out(app.re_enrol(speaker, caller()))
+        reasons = [each.to_dict() for each in wrong]
+    except (SpeakerInvalid, TemplateTampered, UnknownSpeaker) as error:
+        done, reasons = 0, [{"code": error.code, "message": str(error)}]
+    if not done and not reasons:
+        reasons = [{"code": "no-recording", "message": "no recording is kept, and new ones are "
+                    "needed"}]  # fmt: skip
+    return {"id": speaker, "enrolled": done, "reasons": reasons}
+
+
+def _again_text(told: dict[str, Any]) -> str:
+    done = [f"{told['enrolled']} recording(s) enrolled again"] if told["enrolled"] else []
+    return f"{told['id']}: " + "; ".join([*done, *(each["message"] for each in told["reasons"])])
+
+
+def _list(context: Context, services: Services) -> int:
+    listed = [_shown(services.voiceprint.gallery, *each) for each in
+              services.voiceprint.gallery.listed()]  # fmt: skip
+    damaged = [each["id"] for each in listed if each["damaged"]]
+    if context.json:
+        context.result_json(listed)
+        return _REFUSED if damaged else 0
+    for each in listed:
+        about = "damaged" if each["damaged"] else f"{each['speech_s']:.1f} s"
+        context.result(f"{each['id']}  {about}  {one_line(each['display_name'])}".rstrip())
+    for speaker in damaged:
+        context.say(
+            f"what is stored of {speaker} does not open, and nobody is recognised as {speaker}: "
+            "restore the gallery from a copy, or "
+            f"holdfast voiceprint speakers --erase {speaker}, and enroll again"
+        )
     if not listed:
         context.say("nobody is enrolled")
+    return _REFUSED if damaged else 0
+
+
+def _shown(gallery: Gallery, speaker: str, profile: Profile | None) -> dict[str, Any]:
+    """Return a line of the list."""
+    from holdfast.voiceprint.gallery import TemplateTampered
+
+    seconds, damaged = 0.0, profile is None
+    try:
+        seconds = gallery.speech_s(speaker)
+    except TemplateTampered:
+        damaged = True
+    return {
+        "id": speaker,
+        "display_name": profile.display_name if profile else "",
+        "tags": list(profile.tags) if profile else [],
+        "created": profile.created if profile else "",
+        "speech_s": round(seconds, 2),
+        "damaged": damaged,
+    }
 
 
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise ConfigInvalid(
-            f"{path} cannot be read", why=str(error), hint="give what --export printed"
+            f"{path} cannot be read", why=why, hint="give what --export printed"
         ) from error

@@ -27,6 +27,9 @@ class VoiceMethods:
 
     Samples without a header are wrapped in `Pcm`. ``channel`` chooses the only channel that is
     heard, counted from 0; without it all are, averaged.
+
+    What no service would take (an id that no speaker can have, no recording, half a character) is a
+    ``ValueError``, and nothing is sent.
     """
 
     def _run(self, call: Call[T]) -> T:

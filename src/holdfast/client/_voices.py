@@ -5,6 +5,7 @@ Rules only; nothing here does I/O but reading a file that is to be sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _ROOT = "/v1/voiceprint"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,8 @@ class VoiceCalls:
     @staticmethod
     def put_speaker(speaker: str, about: Mapping[str, Any]) -> Call[Speaker]:
         """PUT /v1/voiceprint/speakers/{id}."""
+        for text in (about["display_name"], about["consent"], *about["tags"]):
+            _check_text(text)
         return Call(
             "PUT", _speaker(speaker), lambda reply: Speaker.of(reply.content), json=dict(about)
         )
@@ -262,6 +266,8 @@ class VoiceCalls:
         speaker: str, recordings: Sequence[VoiceAudio], channel: int | None
     ) -> Call[Enrollment]:
         """POST /v1/voiceprint/speakers/{id}/enrollments."""
+        if not recordings:
+            raise ValueError("there is no recording to enroll")
         return Call(
             "POST",
             f"{_speaker(speaker)}/enrollments",
@@ -328,7 +334,20 @@ class VoiceCalls:
 
 
 def _speaker(speaker: str) -> str:
+    # "..", "." and "" would be another route.
+    if not _ID.fullmatch(speaker):
+        raise ValueError(
+            f"{speaker!a} can be no speaker's id: it has 1 to 128 letters, digits or . _ @ -, and "
+            "the first is no sign"
+        )
     return f"{_ROOT}/speakers/{quote(speaker, safe='')}"
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!a} has half a character, which cannot be sent") from None
 
 
 def _heard(channel: int | None) -> dict[str, str]:

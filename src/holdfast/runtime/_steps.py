@@ -1,7 +1,7 @@
 """Work in several steps, on several models: a generator of jobs.
 
 Whoever carries it out waits for each job in its own way (a thread, an event loop) and hands its
-result back in; between jobs the generator goes on.
+result back in, or has its error raised there; between jobs the generator goes on.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ def carry_out(steps: Steps[T]) -> T:
         Exception: what a job or a step raised.
     """
     result: Any = None
-    while True:
-        try:
-            job = steps.send(result)
-        except StopIteration as end:
-            answer: T = end.value
-            return answer
-        try:
-            result = job.result()
-        except BaseException:
-            steps.close()
-            raise
+    failed: Exception | None = None
+    try:
+        while True:
+            try:
+                job = steps.send(result) if failed is None else steps.throw(failed)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+            result = failed = None
+            try:
+                result = job.result()
+            except Exception as error:  # noqa: BLE001 - the steps decide what ends them
+                failed = error
+    finally:
+        steps.close()

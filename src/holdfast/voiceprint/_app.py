@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.runtime import Steps, Supervisor
+from holdfast.voiceprint._again import enrolled_again
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
 from holdfast.voiceprint._cohort import Cohort, CohortInvalid
 from holdfast.voiceprint._decide import Decision, Scale, SpoofVerdict, decide, spoof_refusals
@@ -19,10 +20,12 @@ from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
-    from holdfast.voiceprint.gallery import Gallery, Profile
+    from holdfast.voiceprint.gallery import Gallery, Profile, Utterance
 
 __all__ = ["Limits", "Voiceprint", "alike"]
 
+# Of a recording that cannot be read.
+_UNHEARD = Quality(speech_s=0.0, snr_db=None, clipped=0.0)
 # With normalisation, of how many by cosine the normalised scores are looked at.
 _SHORTLIST = 200
 
@@ -157,10 +160,11 @@ class Voiceprint:
         Raises:
             UnknownSpeaker: there is no such speaker.
             SpeakerInvalid: ``new`` cannot be taken.
-            MediaError: a recording cannot be used; nothing is enrolled.
         """
-        from holdfast.media import flac_bytes
-        from holdfast.voiceprint.gallery import Utterance, check_profile
+        import numpy as np
+
+        from holdfast.media import MediaError
+        from holdfast.voiceprint.gallery import check_profile
 
         gallery = self.gallery
         if new is None:
@@ -171,23 +175,22 @@ class Voiceprint:
         good = []
         model = ""
         for source in sources:
-            found = yield from self._examiner.examine(source, judge=True)
+            try:
+                found = yield from self._examiner.examine(source, judge=True)
+            except MediaError as error:
+                told.append((_UNHEARD, [Refusal(error.code, str(error))]))
+                continue
             model = found.model
             wrong = self._wrong(found, self._limits.enrol)
             told.append((found.quality, wrong))
             if not wrong:
-                facts = found.quality.to_dict()
-                seconds = found.quality.speech_s
-                audio = flac_bytes(found.speech) if self._limits.keep_audio else b""
-                good.append(
-                    Utterance(
-                        vector=found.vector, model=model, speech_s=seconds, facts=facts, audio=audio
-                    )
-                )
+                good.append(self._utterance(found))
         if good:
             if new is not None and not gallery.has(speaker):
                 gallery.put(new, by)
             gallery.enrol(speaker, good, by)
+        if not model:  # there was nothing to examine, and the model says which it is
+            model = (yield from self._examiner.embed(np.zeros(0, np.float32))).scale.model
         template = gallery.template(speaker, model) if gallery.has(speaker) else None
         seconds = template.speech_s if template is not None else 0.0
         return Enrolment(
@@ -198,52 +201,42 @@ class Voiceprint:
             needed_s=max(self._limits.enrol_speech_s - seconds, 0.0),
         )
 
-    def re_enrol(self, speaker: str, by: str = "") -> Steps[int]:
+    def _utterance(self, found: Examined) -> Utterance:
+        from holdfast.media import flac_bytes
+        from holdfast.voiceprint.gallery import Utterance
+
+        return Utterance(
+            vector=found.vector,
+            model=found.model,
+            speech_s=found.quality.speech_s,
+            facts=found.quality.to_dict(),
+            audio=flac_bytes(found.speech) if self._limits.keep_audio else b"",
+        )
+
+    def re_enrol(self, speaker: str, by: str = "") -> Steps[tuple[int, list[Refusal]]]:
         """Enrol a speaker with this model from recordings that were kept.
 
         Returns:
-            how many utterances there are now that were not before.
+            how many utterances there are now that were not before; why others could not be made.
 
         Raises:
             UnknownSpeaker: there is no such speaker.
         """
-        from io import BytesIO
-
-        from holdfast.media import read_audio
-        from holdfast.voiceprint.gallery import Utterance
-
-        known = {each.id: each for each in self.gallery.utterances(speaker)}
-        made = []
-        for utterance, audio in self.gallery.audio(speaker):
-            old = known[utterance]
-            embedded = yield from self._examiner.embed(read_audio(BytesIO(audio)))
-            model = embedded.scale.model
-            facts = {**old.facts, "of": utterance}
-            done = any(
-                each.model == model and utterance in {each.id, each.facts.get("of")}
-                for each in known.values()
-            )
-            if embedded.vector is not None and not done:
-                made.append(
-                    Utterance(
-                        vector=embedded.vector, model=model, speech_s=old.speech_s, facts=facts
-                    )
-                )
-        if made:
-            self.gallery.enrol(speaker, made, by)
-        return len(made)
+        return enrolled_again(self.gallery, self._examiner, speaker, by)
 
     def verify(self, speaker: str, source: AudioSource, by: str = "") -> Steps[Verification]:
         """Decide whether a voice is a speaker's; the decision is noted in the audit log.
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            TemplateTampered: what is kept of the speaker is damaged.
             MediaError: the recording cannot be used.
         """
         gallery = self.gallery
         gallery.profile(speaker)
         found = yield from self._examiner.examine(source, judge=True)
-        template = gallery.template(speaker, found.model)
+        length = None if found.vector is None else len(found.vector)
+        template = gallery.template(speaker, found.model, length)
         if template is None:
             decision = Decision(outcome="not_enrolled", reasons=(self._why_none(speaker),))
         else:
@@ -276,13 +269,18 @@ class Voiceprint:
         Raises:
             MediaError: the recording cannot be used.
         """
+        from holdfast.voiceprint.gallery import TemplateTampered, UnknownSpeaker
+
         gallery = self.gallery
         found = yield from self._examiner.examine(source, judge=True)
         wrong = self._wrong(found, self._limits.verify)
         candidates: list[Candidate] = []
         if found.vector is not None and not wrong:
             for speaker, score in self._ranked(gallery, found, most):
-                name = gallery.profile(speaker).display_name
+                try:
+                    name = gallery.profile(speaker).display_name
+                except (TemplateTampered, UnknownSpeaker):
+                    continue  # erased a moment ago, or damaged: nobody can say who that is
                 llr = found.scale.llr(score)
                 candidates.append(
                     Candidate(speaker_id=speaker, display_name=name, score=score, llr=llr)
@@ -307,13 +305,18 @@ class Voiceprint:
         Normalised scores are those of the most alike by cosine: one who is not among these would
         have to be brought up by the cohort past two hundred others.
         """
+        from holdfast.voiceprint.gallery import TemplateTampered, UnknownSpeaker
+
         probe, scale = _unit(found.vector), found.scale
         cohort = self.cohort_of(scale)
         if cohort is None:
             return [*gallery.search(found.model, probe, most, scale.accept_at)]
         scored = []
         for speaker, _ in gallery.search(found.model, probe, max(_SHORTLIST, most), -1.0):
-            template = gallery.template(speaker, found.model)
+            try:
+                template = gallery.template(speaker, found.model)
+            except (TemplateTampered, UnknownSpeaker):
+                continue
             if template is not None:
                 cosine = alike(template.centroid, probe)
                 scored.append((speaker, cohort.normalised(cosine, template.centroid, probe)))

@@ -17,6 +17,7 @@ from holdfast.wiring._keyring import keep_in_keyring, key_in_keyring
 __all__ = ["local_key", "shared_key"]
 
 _KEY_FILE = "voiceprint.key"
+_BACK = "bring the key file back, or set HOLDFAST_VOICEPRINT_KEY"
 _SET = "openssl rand -base64 32    (once; then give it as HOLDFAST_VOICEPRINT_KEY to each server)"
 
 
@@ -103,21 +104,39 @@ def _own_in_file(path: Path, folder: Path) -> bytes:
     from holdfast.voiceprint.gallery import VaultKeyMissing, new_key, read_key
 
     try:
-        return read_key(path.read_text("ascii"))
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        if (folder / "voiceprint.sqlite").exists() or isinstance(error, UnicodeDecodeError):
+        found = _in_file(path)
+        if found is None and (folder / "voiceprint.sqlite").exists():
             raise VaultKeyMissing(
-                "the enrolled voices cannot be opened", why=f"there is no key in {path}",
-                hint="bring the key file back, or set HOLDFAST_VOICEPRINT_KEY",
-            ) from error  # fmt: skip
-    with _alone(folder):
-        if path.exists():
-            return read_key(path.read_text("ascii"))  # another process was quicker
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = new_key()
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    return read_key(text)
+                "the enrolled voices cannot be opened", why=f"there is no key in {path}", hint=_BACK
+            )
+        if found is None:
+            with _alone(folder):
+                found = _in_file(path)  # another process may have been quicker
+                if found is None:
+                    found = _made(path, new_key())
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise VaultKeyMissing(
+            "the enrolled voices cannot be opened",
+            why=f"there is no key in {path}: {why}",
+            hint=_BACK,
+        ) from error
+    return read_key(found)
+
+
+def _in_file(path: Path) -> str | None:
+    try:
+        return path.read_text("ascii")
+    except FileNotFoundError:
+        return None
+
+
+def _made(path: Path, text: str) -> str:
+    """Write a new key's file, for its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return text

@@ -39,6 +39,7 @@ class VaultKeyMissing(HoldfastError):
     code = "vault-key-missing"
     exit_code = 2
     http_status = 503
+    http_message = "the enrolled voices have no key; the service's log has the reason"
 
 
 class VaultKeyWrong(HoldfastError):
@@ -79,6 +80,7 @@ class GalleryUnusable(HoldfastError):
     code = "gallery-unusable"
     exit_code = 7
     http_status = 503
+    http_message = "the enrolled voices cannot be read or written; the service's log has the reason"
 
 
 class SearchUnready(HoldfastError):

@@ -12,26 +12,32 @@ from typing import Any, Literal
 from holdfast.voiceprint.gallery._errors import (
     AuditBroken,
     SpeakerInvalid,
+    TemplateTampered,
     UnknownSpeaker,
 )
+from holdfast.voiceprint.gallery._imported import speaker_of
 from holdfast.voiceprint.gallery._index import Found, Vectors
+from holdfast.voiceprint.gallery._lengths import Lengths
 from holdfast.voiceprint.gallery._records import (
     EXPORT,
     Profile,
     Template,
     Utterance,
     check_profile,
+    is_id,
     packed,
     plain,
-    speaker_of,
     template_of,
     unpacked,
+    whole,
 )
 from holdfast.voiceprint.gallery._search import (
     DatabaseSearch,
+    LeftOut,
     MemorySearch,
     Search,
     Turned,
+    not_comparable,
     what_is_sealed,
 )
 from holdfast.voiceprint.gallery._store import (
@@ -67,11 +73,13 @@ class Gallery:
     ) -> None:
         self._store = store
         self._vault = vault
-        self._turned = Turned(vault)
-        self._search: Search = MemorySearch(store, vault)
+        left_out = LeftOut()
+        self._turned = Turned(vault, left_out)
+        self._lengths = Lengths(store, vault)
+        self._search: Search = MemorySearch(store, vault, left_out)
         if search == "database":
             assert isinstance(store, SearchingStore)
-            self._search = DatabaseSearch(store, self._turned, self.template)
+            self._search = DatabaseSearch(store, self._turned, self.template, left_out)
         try:
             vault.check(store.proof(vault.proof))
         except BaseException:
@@ -111,7 +119,7 @@ class Gallery:
 
     def has(self, speaker: str) -> bool:
         """Return whether there is such a speaker."""
-        return self._store.speaker(speaker) is not None
+        return is_id(speaker) and self._store.speaker(speaker) is not None
 
     def profile(self, speaker: str) -> Profile:
         """Return a speaker's profile.
@@ -122,8 +130,16 @@ class Gallery:
         return self._profile(self._row(speaker))
 
     def profiles(self, after: str = "") -> Iterator[Profile]:
-        """Yield every speaker's profile, by id; those up to ``after`` are left out."""
-        return (self._profile(row) for row in self._store.speakers(after))
+        """Yield every profile that opens, by id; those up to ``after`` are left out."""
+        return (profile for _, profile in self.listed(after) if profile is not None)
+
+    def listed(self, after: str = "") -> Iterator[tuple[str, Profile | None]]:
+        """Yield every speaker's id and profile, None where that does not open, as `profiles`."""
+        for row in self._store.speakers(after):
+            try:
+                yield row.id, self._profile(row)
+            except TemplateTampered:
+                yield row.id, None
 
     def count(self) -> int:
         """Return how many speakers there are."""
@@ -135,7 +151,7 @@ class Gallery:
         Raises:
             UnknownSpeaker: there is no such speaker.
         """
-        if not self._store.erase(speaker, _line("erase", speaker, by)):
+        if not is_id(speaker) or not self._store.erase(speaker, _line("erase", speaker, by)):
             raise _unknown(speaker)
 
     # -- templates
@@ -145,8 +161,10 @@ class Gallery:
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            SpeakerInvalid: a vector is not as long as those of its model that are here.
         """
         row = self._row(speaker)
+        self._lengths.check(utterances)
         rows = [self._sealed_utterance(row, utterance) for utterance in utterances]
         told = _line("enrol", speaker, by, utterances=len(rows))
         if not self._store.add_utterances(row, rows, told, self._turned.centroids):
@@ -176,18 +194,39 @@ class Gallery:
         for utterance, sealed in self._store.audio(speaker):
             yield utterance, opened(sealed, _recording(utterance))
 
-    def template(self, speaker: str, model: str) -> Template | None:
+    def template(self, speaker: str, model: str, length: int | None = None) -> Template | None:
         """Return what a voice is compared with; None where nothing of this model is enrolled.
+
+        Args:
+            speaker: the id.
+            model: fingerprint of the model.
+            length: of what it is to be compared with, where that is known.
 
         Raises:
             UnknownSpeaker: there is no such speaker.
+            TemplateTampered: what is kept does not open, or cannot be compared with anything.
         """
-        return template_of([each for each in self.utterances(speaker) if each.model == model])
+        template = _mean(speaker, model, self.utterances(speaker))
+        if template is not None and length not in {None, len(template.centroid)}:
+            raise not_comparable(speaker)
+        return template
+
+    def speech_s(self, speaker: str) -> float:
+        """Return the seconds of speech that are enrolled; what two models know counts once.
+
+        Raises:
+            UnknownSpeaker: there is no such speaker.
+            TemplateTampered: as `template`, of any model.
+        """
+        found = self.utterances(speaker)
+        for model in {each.model for each in found}:
+            _mean(speaker, model, found)
+        return sum(each.speech_s for each in found if "of" not in each.facts)
 
     def outdated(self, model: str) -> list[str]:
         """Return the speakers whose utterances are all of other models: to be enrolled again."""
         models: dict[str, set[str]] = {}
-        for row in self._store.utterances():
+        for _, row in self._store.enrolled():
             models.setdefault(row.speaker, set()).add(row.model)
         return sorted(speaker for speaker, found in models.items() if model not in found)
 
@@ -268,14 +307,8 @@ class Gallery:
         Raises:
             SpeakerInvalid: it is not what `export` gives, or the speaker is here already.
         """
-        try:
-            profile, utterances = speaker_of(exported)
-        except (KeyError, TypeError, ValueError) as error:
-            raise SpeakerInvalid(
-                "this is no exported speaker", why=f"{type(error).__name__}: {error}",
-                hint="holdfast voiceprint speakers --export ID > FILE gives one",
-            ) from error  # fmt: skip
-        check_profile(profile)
+        profile, utterances = speaker_of(exported)
+        self._lengths.check(utterances)
         kept = replace(profile, created=_now())
         wrapped = self._vault.new_speaker_key(profile.id)
         row = SpeakerRow(profile.id, wrapped, self._sealed_profile(wrapped, kept))
@@ -291,7 +324,7 @@ class Gallery:
     # -- sealing
 
     def _row(self, speaker: str) -> SpeakerRow:
-        row = self._store.speaker(speaker)
+        row = self._store.speaker(speaker) if is_id(speaker) else None
         if row is None:
             raise _unknown(speaker)
         return row
@@ -302,7 +335,8 @@ class Gallery:
 
     def _profile(self, row: SpeakerRow) -> Profile:
         content = json.loads(self._vault.open(row.id, row.wrapped_key, row.profile, "profile"))
-        return Profile(**(content | {"tags": tuple(content["tags"])}))
+        texts = {name: whole(content[name]) for name in ("display_name", "consent")}
+        return Profile(**(content | texts | {"tags": tuple(map(whole, content["tags"]))}))
 
     def _sealed_utterance(self, row: SpeakerRow, utterance: Utterance) -> UtteranceRow:
         kept = replace(utterance, id=uuid.uuid4().hex, created=utterance.created or _now())
@@ -313,6 +347,13 @@ class Gallery:
         if kept.audio:
             audio = self._vault.seal(row.id, row.wrapped_key, kept.audio, _recording(kept.id))
         return new._replace(sealed=sealed, audio=audio)
+
+
+def _mean(speaker: str, model: str, utterances: Sequence[Utterance]) -> Template | None:
+    try:
+        return template_of([each for each in utterances if each.model == model])
+    except ValueError as error:
+        raise not_comparable(speaker) from error
 
 
 def _recording(utterance: str) -> str:
@@ -327,7 +368,7 @@ def _unknown(speaker: str) -> UnknownSpeaker:
 
 
 def _line(action: str, speaker: str, by: str, **facts: Any) -> str:
-    about = {"time": _now(), "action": action, "speaker": speaker, "by": by, **facts}
+    about = {"time": _now(), "action": action, "speaker": speaker, "by": whole(by), **facts}
     return json.dumps(about, ensure_ascii=False, sort_keys=True)
 
 

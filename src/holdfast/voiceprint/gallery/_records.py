@@ -22,13 +22,14 @@ __all__ = [
     "Utterance",
     "centroid_of",
     "check_profile",
+    "is_id",
     "packed",
     "plain",
-    "speaker_of",
     "template_of",
     "unit_rows",
     "unpacked",
     "vector_bytes",
+    "whole",
 ]
 
 EXPORT = "holdfast-voiceprint-export-1"
@@ -37,6 +38,10 @@ EXPORT = "holdfast-voiceprint-export-1"
 _PACKED = b"\x01"
 _HEAD = struct.Struct("<cI")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+# Halves of surrogate pairs cannot be encoded; controls, ends of lines and changes of direction make
+# a list show other lines than it has.
+_HALVES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MOST_TEXT = 2000
 _MOST_TAGS = 50
 
@@ -117,7 +122,8 @@ def unit_rows(vectors: Vectors) -> Vectors:
     Raises:
         ValueError: one is empty, or not finite.
     """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not vectors.shape[1] or not np.isfinite(lengths).all():
         raise ValueError("a vector is empty, or not finite")
     found: Vectors = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
@@ -182,22 +188,34 @@ def _utterance(plain: Mapping[str, Any], of_vector: bytes) -> Utterance:
     )
 
 
-def speaker_of(exported: Mapping[str, Any]) -> tuple[Profile, list[Utterance]]:
-    if exported["form"] != EXPORT:
-        raise ValueError(f"its form is {exported['form']!r}")
-    about = dict(exported["profile"])
-    profile = Profile(**(about | {"tags": tuple(about["tags"])}))
-    return profile, [utterance_of(each) for each in exported["utterances"]]
+def whole(text: str) -> str:
+    """Return text with ``?`` for what cannot be encoded; an earlier version kept such names."""
+    return text.encode(errors="replace").decode()
+
+
+def is_id(speaker: str) -> bool:
+    """Return whether a speaker can have this id at all."""
+    return _ID.fullmatch(speaker) is not None
 
 
 def check_profile(profile: Profile) -> None:
+    """Make sure that a profile can be kept, sent and shown.
+
+    Raises:
+        SpeakerInvalid: it cannot; all that is wrong is said.
+    """
     problems = []
-    if not _ID.fullmatch(profile.id):
+    shown = (profile.display_name, *profile.tags)
+    if not is_id(profile.id):
         problems.append("the id must be 1 to 128 letters, digits or . _ @ -, the first no sign")
     if max(len(profile.display_name), len(profile.consent)) > _MOST_TEXT:
         problems.append(f"the display name and the consent note have at most {_MOST_TEXT} letters")
     if len(profile.tags) > _MOST_TAGS or any(len(tag) > 128 for tag in profile.tags):
         problems.append(f"there are at most {_MOST_TAGS} tags, of at most 128 letters")
+    if any(_CONTROLS.search(text) for text in shown):
+        problems.append("the display name and tags are one line each, without control characters")
+    if _HALVES.search(profile.consent):
+        problems.append("the consent note has half a character, which no text has")
     if problems:
         raise SpeakerInvalid(
             "this speaker cannot be taken", why="; ".join(problems), hint="give another id or text"

@@ -50,10 +50,15 @@ CREATE TRIGGER IF NOT EXISTS audit_is_fixed BEFORE UPDATE ON audit
 CREATE TABLE IF NOT EXISTS keys.wrapped (id TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
 """
 _SPEAKERS = "SELECT id, key, profile FROM speakers JOIN keys.wrapped USING (id)"
+_COUNT = "SELECT count(*) FROM speakers JOIN keys.wrapped USING (id)"
 _ENROLLED = (
     "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
     "JOIN keys.wrapped w ON w.id = speaker "
     "WHERE (speaker, number) > (?, ?) ORDER BY speaker, number LIMIT ?"
+)
+_OF_MODEL = (
+    "SELECT number, key, u.id, speaker, model, sealed FROM utterances u "
+    "JOIN keys.wrapped w ON w.id = speaker WHERE model = ? AND number > ? ORDER BY number LIMIT ?"
 )
 _AUDIO = "SELECT number, id, a.sealed FROM utterances JOIN audio a ON a.utterance = id"
 _FEW = 8
@@ -136,9 +141,12 @@ class SqliteStore:
     ) -> bool:
         """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as note:
-            if self._one("SELECT 1 FROM speakers WHERE id = ?", row.id) is not None:
+            if self._one(f"{_SPEAKERS} WHERE id = ?", row.id) is not None:
                 return False
-            # A key without a speaker is what is left of a gallery that came from a copy.
+            # In a gallery that came from a copy there may be a key without a speaker, and a speaker
+            # without a key, who was erased, and whose rows nobody can open.
+            if self._db.execute("DELETE FROM speakers WHERE id = ?", (row.id,)).rowcount:
+                self._changed(row.id)
             self._db.execute("INSERT OR REPLACE INTO keys.wrapped VALUES (?, ?)", row[:2])
             self._db.execute("INSERT INTO speakers VALUES (?, ?)", (row.id, row.profile))
             self._insert(row.id, rows)
@@ -163,7 +171,7 @@ class SqliteStore:
     def count(self) -> int:
         """Return how many speakers there are."""
         with self._reading():
-            return int(str(self._one("SELECT count(*) FROM speakers")))
+            return int(str(self._one(_COUNT)))
 
     def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
         """Yield all, by id; those up to ``after`` are left out."""
@@ -179,6 +187,11 @@ class SqliteStore:
         query = f"{query} ORDER BY number LIMIT ?"
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
+
+    def of_model(self, model: str) -> Iterator[EnrolledRow]:
+        """Yield the utterances of a model that can be opened, in the order of their enrolment."""
+        for row in self._pages(_OF_MODEL, [model, 0], lambda row: [model, row[0]], _FEW):
+            yield EnrolledRow(row[1], UtteranceRow(*row[2:]))
 
     def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
         """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""

@@ -125,6 +125,9 @@ class GalleryStore(Protocol):
     def utterances(self, speaker: str | None = None) -> Iterator[UtteranceRow]:
         """Yield the utterances of one speaker, or of all, in the order of their enrolment."""
 
+    def of_model(self, model: str) -> Iterator[EnrolledRow]:
+        """Yield the utterances of a model that can be opened, in the order of their enrolment."""
+
     def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
         """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
 

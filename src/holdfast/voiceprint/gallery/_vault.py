@@ -46,7 +46,8 @@ def read_key(text: str) -> bytes:
         raise VaultKeyWrong(
             "the voiceprint key is no key",
             why=f"it must be {KEY_BYTES} bytes in base64",
-            hint="openssl rand -base64 32",
+            hint="give the key that the voices were enrolled with, from a copy; only where none "
+            "are enrolled yet a new one will do: openssl rand -base64 32",
         )
     return key
 
@@ -156,7 +157,8 @@ class Vault:
 
 
 def _open(cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes:
-    if len(sealed) <= _NONCE_BYTES:
+    # A column of SQLite's holds whatever was put there.
+    if not isinstance(sealed, bytes) or len(sealed) <= _NONCE_BYTES:
         raise InvalidTag
     return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
 

@@ -26,11 +26,12 @@ for (const button of document.querySelectorAll("button[data-voice]")) {
   button.addEventListener("click", async () => {
     scale.hidden = spoofing.hidden = true;
     reasons.replaceChildren();
+    say("");
     const given = recorded ? [recorded] : [...files.files];
     const act = button.dataset.voice;
     if (!given.length) return say("Choose a recording, or record one.");
     if (ABOUT_SPEAKERS.includes(act)) {
-      if (!speaker.reportValidity()) return;
+      if (!speaker.reportValidity()) return say("This can be no speaker's name.");
       if (!speaker.value) return say("Name the speaker.");
     }
     say("Listening ...");
@@ -97,11 +98,16 @@ async function spoof(given) {
 
 async function identify(given) {
   const found = await ask("POST", "/identify", form(given.slice(0, 1)));
-  const named = found.candidates.map((each) => `${each.display_name || each.speaker_id} (${each.score.toFixed(2)})`);
+  const named = found.candidates.map(who);
   say(named.length ? `It sounds like ${named.join(", ")}.` : "Nobody who is enrolled.");
   if (found.candidates.length) draw({ ...found, ...found.candidates[0] });
   judge(found.spoof);
   show(found.reasons);
+}
+
+/** Name a candidate by the id, which is one person's only, and by the name, which may be anybody's. */
+function who({ display_name: name, speaker_id: id, score }) {
+  return `${id} (${name && name !== id ? `${name}, ` : ""}${score.toFixed(2)})`;
 }
 
 /** Show a score on a scale with its threshold, and what the threshold's errors are. */
@@ -120,7 +126,8 @@ function draw({ score, threshold, reject_below: below, llr, operating_point: poi
   const ratio = llr === null ? "not calibrated" : `log-likelihood ratio ${llr.toFixed(1)}`;
   const errors = point.false_accept_rate === null
     ? "error rates not measured"
-    : `${(100 * point.false_accept_rate).toFixed(1)} % of others were accepted there, on ${point.data}`;
+    : `${(100 * point.false_accept_rate).toFixed(1)} % of others were accepted there, and ` +
+      `${(100 * point.false_reject_rate).toFixed(1)} % of the speaker's own were not, on ${point.data}`;
   const snr = quality.snr_db === null ? "" : `, ${quality.snr_db} dB above the background`;
   figures.textContent = `Score ${score.toFixed(3)}, accepted from ${threshold.toFixed(3)} (${errors}); ` +
     `${ratio}; ${quality.speech_s} s of speech${snr}.`;

@@ -44,6 +44,7 @@ _OPENABLE = (
     "JOIN keys k ON k.id = speaker"
 )
 _ENROLLED = f"{_OPENABLE} WHERE (speaker, number) > (%s, %s) ORDER BY speaker, number LIMIT %s"
+_OF_MODEL = f"{_OPENABLE} WHERE model = %s AND number > %s ORDER BY number LIMIT %s"
 _COUNT = "SELECT count(*) FROM"
 _UNFILLED = (
     "SELECT DISTINCT speaker FROM utterances u JOIN keys k ON k.id = u.speaker "
@@ -56,7 +57,8 @@ _TABLE = "SELECT 1 FROM pg_tables WHERE schemaname = 'holdfast_voiceprint' AND t
 # from a part of the rows only.
 _NEAREST = (
     "SELECT speaker, score FROM (SELECT speaker, "
-    "-(centroid <#> %(probe)b::float8[]::vector) AS score "
+    "CASE WHEN vector_dims(centroid) = %(length)s "
+    "THEN -(centroid <#> %(probe)b::float8[]::vector) END AS score "
     "FROM centroids WHERE model = %(model)s) AS scored "
     "WHERE score >= %(least)s ORDER BY score DESC, speaker LIMIT %(most)s"
 )
@@ -161,9 +163,12 @@ class PostgresStore:
     ) -> bool:
         """Add a speaker with utterances; return False, change nothing, where the id is taken."""
         with self._changing() as (db, note):
-            if _value(db, "SELECT 1 FROM speakers WHERE id = %s", row.id) is not None:
+            if _value(db, f"{_SPEAKERS} WHERE id = %s", row.id) is not None:
                 return False
-            # A key without a speaker is what is left of a gallery that came from a copy.
+            # In a gallery that came from a copy there may be a key without a speaker, and a speaker
+            # without a key, who was erased, and whose rows nobody can open.
+            if db.execute("DELETE FROM speakers WHERE id = %s", (row.id,)).rowcount:
+                _changed(db, row.id)
             db.execute(
                 "INSERT INTO keys VALUES (%s, %s) "
                 "ON CONFLICT (id) DO UPDATE SET key = excluded.key",
@@ -193,7 +198,7 @@ class PostgresStore:
     def count(self) -> int:
         """Return how many speakers there are."""
         with self._connections.one() as db:
-            return int(_value(db, f"{_COUNT} speakers"))
+            return int(_value(db, f"{_COUNT} speakers JOIN keys USING (id)"))
 
     def speakers(self, after: str = "") -> Iterator[SpeakerRow]:
         """Yield all, by id; those up to ``after`` are left out."""
@@ -209,6 +214,11 @@ class PostgresStore:
         query = f"{query} ORDER BY number LIMIT %s"
         for row in self._pages(query, [0, *more], lambda row: [row[0], *more]):
             yield UtteranceRow(*row[1:])
+
+    def of_model(self, model: str) -> Iterator[EnrolledRow]:
+        """Yield the utterances of a model that can be opened, in the order of their enrolment."""
+        for row in self._pages(_OF_MODEL, [model, 0], lambda row: [model, row[0]], _FEW):
+            yield EnrolledRow(row[1], UtteranceRow(*row[2:]))
 
     def audio(self, speaker: str) -> Iterator[tuple[str, bytes]]:
         """Yield the sealed recordings that are kept of a speaker, with their utterances' ids."""
@@ -281,7 +291,10 @@ class PostgresStore:
         self, model: str, probe: Sequence[float], most: int, at_least: float
     ) -> list[tuple[str, float]]:
         """Return the speakers whose vectors are nearest, after comparing every one of the model."""
-        asked = {"probe": list(probe), "model": model, "most": most, "least": at_least}
+        asked = {
+            "probe": list(probe), "length": len(probe), "model": model, "most": most,
+            "least": at_least,
+        }  # fmt: skip
         with self._connections.one() as db:
             return db.execute(_NEAREST, asked).fetchall()
 
