@@ -102,6 +102,31 @@ def test_killed_again_and_again_it_still_gets_there(shop: Shop, user: User) -> N
     assert leftovers(user.home or Path()) == []
 
 
+@pytest.mark.parametrize("chosen", [True, False], ids=["folder", "home"])
+def test_what_was_being_written_down_when_it_was_killed_goes_too(
+    shop: Shop, user: User, tmp_path: Path, chosen: bool
+) -> None:
+    """The records beside the files: what was asked for, the listing, the seals, the branch."""
+    shelf = shop.new(FILES)
+    to = ("--local-dir", tmp_path / "chosen") if chosen else ()
+    user.run("pull", shelf.name, "--include", "*.json", *to).done()
+    place = tmp_path / "chosen" if chosen else user.home or Path()
+    records = [
+        path
+        for path in place.rglob("*")
+        if path.is_file() and set(path.parts) & {".holdfast", "trees", "refs", ".cache"}
+    ]
+    assert len(records) >= 3
+    said = "from holdfast.places import temporary_name as name; print(name('0'))"
+    gone = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    for folder in {path.parent for path in records if path.suffix != ".metadata"}:
+        (folder / gone.stdout.strip()).write_text("half")
+    assert leftovers(place) != []
+
+    user.run("pull", shelf.name, *to).done()
+    assert leftovers(place) == []
+
+
 def test_a_local_folder_is_resumed_too(shop: Shop, user: User, tmp_path: Path) -> None:
     shelf = shop.new(FILES)
     shop.hub.set_faults(SLOWLY)

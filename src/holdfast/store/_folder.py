@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from holdfast.errors import ReferenceInvalid
-from holdfast.places import Modes, Strategy, make_folder, open_shared, replace, write_file
+from holdfast.places import Modes, Strategy, make_folder, open_shared, replace, sweep, write_file
 from holdfast.refs import Digest, FileEntry, RevisionRef, is_commit
 from holdfast.store._check import file_digest
 from holdfast.store._layout import (
@@ -140,6 +140,7 @@ class FolderTarget:
         self.seals.save(self.modes)
         self._remove_superseded(ref, {entry.path for entry in entries or touched})
         self._remember(ref, touched)
+        sweep(self._listing_path(self.commit).parent)
         return [*folders_below(self.root, touched), self.records]
 
     def _remove_superseded(self, ref: RevisionRef, kept: set[str]) -> None:

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from holdfast.errors import ReferenceInvalid
-from holdfast.places import Modes, make_folder, write_file
+from holdfast.places import Modes, make_folder, sweep, write_file
 from holdfast.refs import Digest, FileEntry, RepoRef, is_commit
 from holdfast.store._names import forbidden
 from holdfast.store._seals import Seals
@@ -246,6 +246,13 @@ class RepoFolder:
             "files": {name: entry_to_json(files[name]) for name in sorted(files)},
         }
         write_file(path, json.dumps(content).encode(), modes)
+
+    def sweep_records(self) -> None:
+        """Remove what processes left that were killed while they wrote down what they had done."""
+        for folder in (self.own, self.own / "requests", self.folder / "trees"):
+            sweep(folder)
+        for named, _, _ in os.walk(self.folder / "refs"):
+            sweep(Path(named))
 
     def drop_request(self, commit: str) -> None:
         """Forget what was asked for at a commit; its files and its listing stay."""

@@ -194,6 +194,7 @@ class CacheTarget:
             self.seals.add(entry.digest, self.path_of(entry).stat())
         self.seals.save(self.modes)
         self.repo.keep_request(self.commit, touched, pinned=ref.pinned, modes=self.modes)
+        self.repo.sweep_records()
         above = [self.repo.blobs, self.repo.folder, self.repo.hub]
         return [*folders_below(self.root, touched), *above]
 
