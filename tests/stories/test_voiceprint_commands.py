@@ -92,7 +92,7 @@ def test_a_refused_recording_makes_no_speaker_and_a_new_name_loses_nothing(tmp_p
     assert (kept["display_name"], kept["consent"], kept["tags"]) == ("Ada L.", "signed", ["staff"])
     audit = holdfast("voiceprint", "speakers", "--audit", env=env).stdout.splitlines()
     actions = [json.loads(line)["action"] for line in audit]
-    assert actions == ["create", "enrol", "change", "enrol", "export"]
+    assert actions == ["create", "enrol", "enrol", "change", "export"]
 
 
 def test_thresholds_are_fitted_to_ones_own_trials_and_rated(tmp_path: Path) -> None:

@@ -102,6 +102,25 @@ def test_the_same_voice_is_accepted_and_others_are_not(
         assert found["llr"] < 0
 
 
+def test_neither_another_voice_nor_the_same_recording_is_enrolled(
+    server: str, client: urllib3.PoolManager, folder: Path
+) -> None:
+    """Neither with what is enrolled, nor in one request with each other."""
+    client.request("PUT", f"{server}/speakers/mixed", json={}).close()
+    own, more, strange = (
+        speak(folder, voice, SENTENCES[number]) for voice, number in ((HER, 0), (HER, 1), (HIM, 2))
+    )
+    url = f"{server}/speakers/mixed/enrollments"
+    _, body = send(client, url, [own, strange, own])
+    assert body["accepted"] == 1
+    codes = [[why["code"] for why in each["reasons"]] for each in body["utterances"]]
+    assert codes == [[], ["another-voice"], ["same-recording"]]
+    _, body = send(client, url, [strange, more, own])
+    codes = [[why["code"] for why in each["reasons"]] for each in body["utterances"]]
+    assert codes == [["another-voice"], [], ["same-recording"]]
+    assert client.request("DELETE", f"{server}/speakers/mixed").status == 204
+
+
 def test_noise_and_telephones_are_borne(
     server: str, client: urllib3.PoolManager, folder: Path
 ) -> None:

@@ -92,9 +92,9 @@ def _enroll(args: argparse.Namespace, context: Context) -> int:
             tags=tuple(args.tag) or before.tags,
             consent=args.consent or before.consent,
         )
-        if known and profile != before:
-            app.gallery.put(profile, caller())
         done = carry_out(app.enrol(args.speaker, sources, caller(), profile))
+        if known and done.accepted and profile != before:
+            app.gallery.put(profile, caller())
     if context.json:
         context.result_json(done.to_dict())
     else:

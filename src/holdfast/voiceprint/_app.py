@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.runtime import Steps, Supervisor
+from holdfast.voiceprint._admission import Admission
 from holdfast.voiceprint._again import enrolled_again
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
 from holdfast.voiceprint._cohort import Cohort, CohortInvalid
@@ -163,7 +164,6 @@ class Voiceprint:
         """
         import numpy as np
 
-        from holdfast.media import MediaError
         from holdfast.voiceprint.gallery import check_profile
 
         gallery = self.gallery
@@ -173,15 +173,16 @@ class Voiceprint:
             check_profile(new)
         told: list[tuple[Quality, Sequence[Refusal]]] = []
         good = []
-        model = ""
+        model, admission = "", None
         for source in sources:
-            try:
-                found = yield from self._examiner.examine(source, judge=True)
-            except MediaError as error:
-                told.append((_UNHEARD, [Refusal(error.code, str(error))]))
+            found, wrong = yield from self._heard(source)
+            if found is None:
+                told.append((_UNHEARD, wrong))
                 continue
             model = found.model
-            wrong = self._wrong(found, self._limits.enrol)
+            if not wrong:
+                admission = admission or self._admission(speaker, model)
+                wrong = admission.wrong(found.vector, found.scale)
             told.append((found.quality, wrong))
             if not wrong:
                 good.append(self._utterance(found))
@@ -200,6 +201,21 @@ class Voiceprint:
             speech_s=seconds,
             needed_s=max(self._limits.enrol_speech_s - seconds, 0.0),
         )
+
+    def _heard(self, source: AudioSource) -> Steps[tuple[Examined | None, list[Refusal]]]:
+        """Examine a recording; without one that can be read, say what is wrong with it."""
+        from holdfast.media import MediaError
+
+        try:
+            found = yield from self._examiner.examine(source, judge=True)
+        except MediaError as error:
+            return None, [Refusal(error.code, str(error))]
+        return found, self._wrong(found, self._limits.enrol)
+
+    def _admission(self, speaker: str, model: str) -> Admission:
+        known = self.gallery.utterances(speaker) if self.gallery.has(speaker) else []
+        vectors = [each.vector for each in known if each.model == model]
+        return Admission(vectors, alike, self.score)
 
     def _utterance(self, found: Examined) -> Utterance:
         from holdfast.media import flac_bytes
