@@ -44,7 +44,7 @@ def fill_gallery(folder: Path, rows: Iterator[np.ndarray]) -> None:
         made = [_sealed(vault, name_of(done + at), row) for at, row in enumerate(chunk)]
         done += len(chunk)
         db.execute("BEGIN")
-        speakers, utterances = [row for row, _ in made], [row for _, row in made]
+        speakers, utterances = [row for row, _ in made], [row[:4] for _, row in made]
         db.executemany("INSERT INTO speakers VALUES (?, ?)", [(s.id, s.profile) for s in speakers])
         db.executemany("INSERT INTO keys.wrapped VALUES (?, ?)", [s[:2] for s in speakers])
         db.executemany(

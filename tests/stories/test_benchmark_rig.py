@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from benchmarks.measure import MeasurementError, clean_environment, disk_bytes, 
 from benchmarks.mirror_rig import mirror_hub
 from benchmarks.rig import nginx_hub
 from benchmarks.sides import HubSide
+from benchmarks.voiceprint_search import of_gallery, opened
 
 if sys.platform != "linux":
     pytest.skip("the benchmarks take their figures from Linux", allow_module_level=True)
@@ -82,3 +84,12 @@ def test_a_target_is_judged_by_the_medians() -> None:
     assert Row("memory", "MB", ours=[90.0], peer=[], target=80.0, compare="ours").reached is False
     assert Row("requests", "", ours=[3.0], peer=[9.0], target=0.5, compare="share").reached is True
     json.dumps(row.to_dict())
+
+
+def test_a_gallery_made_quickly_is_one_like_any_other(tmp_path: Path) -> None:
+    section = of_gallery(count=200, rounds=3, folder=tmp_path / "gallery")
+    figures = [row.ours for row in section.rows]
+    assert [len(values) for values in figures] == [1, 1, 3, 3, 3]
+    with closing(opened(tmp_path / "gallery")) as gallery:
+        assert gallery.count() == 203
+        assert [line["action"] for line in gallery.audit()] == ["create", "enrol"] * 3
