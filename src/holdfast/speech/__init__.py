@@ -18,7 +18,8 @@ from holdfast.speech._segments import (
     VadOptions,
     find_segments,
 )
-from holdfast.speech._synthesis import SpokenVoice, SynthesisEngine
+from holdfast.speech._sentences import sentences
+from holdfast.speech._synthesis import SpokenVoice, SynthesisEngine, TextUnpronounceable
 from holdfast.speech._transcript import Passage, ReadOptions, Task, TranscriptionEngine, Word
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "SpokenVoice",
     "SynthesisEngine",
     "Task",
+    "TextUnpronounceable",
     "Transcript",
     "TranscriptionEngine",
     "VadOptions",
@@ -49,6 +51,7 @@ __all__ = [
     "find_segments",
     "language_code",
     "sample_recording",
+    "sentences",
     "subtitles",
     "transcript_json",
 ]
