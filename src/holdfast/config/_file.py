@@ -14,6 +14,7 @@ from holdfast.config._reading import (
     flag,
     from_variables,
     given,
+    paths,
     read,
     secret,
 )
@@ -175,7 +176,7 @@ def _as_text(name: str, value: Any, reading: Reading) -> str:
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return os.pathsep.join(value)
+        return (os.pathsep if reading.parse is paths else ",").join(value)
     raise ConfigInvalid(
         f"the setting {name} cannot be used", why=f"it is a {type(value).__name__}",
         hint="docs/settings.md shows what it may be",
@@ -198,7 +199,8 @@ def setting_docs() -> list[tuple[str, str, str, str, str]]:
     for table, readings in tables.items():
         for name, reading in readings.items():
             value = None if table.startswith(_MODELS) else defaults[name]
-            default = "" if value in (None, ()) else str(value)
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            default = "" if value is None else shown
             setting = f"[{table}] {name.removeprefix(f'{table}_')}" if table else name
             if reading.parse is secret:
                 setting = ""

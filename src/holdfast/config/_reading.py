@@ -23,6 +23,7 @@ __all__ = [
     "seconds",
     "secret",
     "url",
+    "words",
 ]
 
 _TRUE = {"1", "on", "yes", "true"}
@@ -65,6 +66,11 @@ def count(text: str) -> int:
 def paths(text: str) -> tuple[Path, ...]:
     """Read folders separated like PATH."""
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Read names separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def secret(text: str) -> Secret:
@@ -142,6 +148,8 @@ def given(name: str, value: Any, reading: Reading) -> Any:
         text = "1" if value else "0"
     elif isinstance(value, (list, tuple)) and reading.parse is paths:
         return tuple(Path(item) for item in value)
+    elif isinstance(value, (list, tuple)):
+        text = ",".join(map(str, value))
     else:
         text = str(value)
     return read(name, text, reading)

@@ -23,6 +23,7 @@ from holdfast.media._encode import (
 from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
+    AudioTooLong,
     AudioTruncated,
     ChannelMissing,
     MediaError,
@@ -45,6 +46,7 @@ __all__ = [
     "AudioEmpty",
     "AudioInfo",
     "AudioSource",
+    "AudioTooLong",
     "AudioTruncated",
     "ChannelMissing",
     "MediaError",
