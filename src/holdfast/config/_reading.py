@@ -18,6 +18,7 @@ __all__ = [
     "folder",
     "from_variables",
     "given",
+    "names",
     "paths",
     "read",
     "seconds",
@@ -65,6 +66,14 @@ def count(text: str) -> int:
 def paths(text: str) -> tuple[Path, ...]:
     """Read folders separated like PATH."""
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read names or patterns separated by commas."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if text and not found:
+        raise ValueError("must name something between its commas")
+    return found
 
 
 def secret(text: str) -> Secret:

@@ -17,6 +17,7 @@ from holdfast.config._reading import (
     database,
     flag,
     folder,
+    names,
     seconds,
     secret,
     url,
@@ -170,6 +171,12 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
         "wait_s": Reading(seconds, ("HOLDFAST_WAIT_S",), _WAIT, "s"),
         "deadline_s": Reading(seconds, ("HOLDFAST_DEADLINE_S",), _DEADLINE, "s"),
         "idle_unload_s": Reading(seconds, ("HOLDFAST_IDLE_UNLOAD_S",), _IDLE, "s"),
+        "allow_licences": Reading(
+            names,
+            ("HOLDFAST_ALLOW_LICENCES",),
+            "Licences that models may have, separated by commas, `*` for any letters: "
+            "`apache-2.0,mit,cc-by-4.0`. Others are not loaded. All may be when unset.",
+        ),
     },
     "voiceprint": {
         "voiceprint_key": Reading(
@@ -279,6 +286,7 @@ class ServiceSettings(NamedTuple):
     wait_s: float = 10.0
     deadline_s: float = 300.0
     idle_unload_s: float | None = None
+    allow_licences: tuple[str, ...] = ()
     voiceprint_key: Secret | None = None
     voiceprint_key_file: Path | None = None
     voiceprint_keyring: bool = False

@@ -12,7 +12,13 @@ from collections.abc import Callable
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 from holdfast.events import Event, Notice
 from holdfast.runtime._desk import Host, Local
-from holdfast.runtime._errors import CalledOff, EngineHung, HardwareMissing, MemoryBudgetTooSmall
+from holdfast.runtime._errors import (
+    CalledOff,
+    EngineHung,
+    HardwareMissing,
+    LicenceRefused,
+    MemoryBudgetTooSmall,
+)
 from holdfast.runtime._hardware import Machine, choose_device, process_memory_mb
 from holdfast.runtime._slot import Backoff, Slot, not_ready_error
 from holdfast.runtime._states import ModelState, transfer_of
@@ -22,7 +28,7 @@ __all__ = ["Keeper", "close_host"]
 
 _log = logging.getLogger(__name__)
 # No later attempt can end otherwise while the process lives.
-_FINAL = (ConfigInvalid, MissingExtra, HardwareMissing, MemoryBudgetTooSmall)
+_FINAL = (ConfigInvalid, MissingExtra, HardwareMissing, LicenceRefused, MemoryBudgetTooSmall)
 _WATCH_S = 1.0
 # What has not ended so long after its time will not end by itself.
 _HUNG_AFTER_S = 5.0
@@ -115,6 +121,7 @@ class Keeper:
         provided = spec.provide(report)
         with self._changed:
             slot.revision = provided.revision
+            slot.licence = provided.licence or spec.licence
         if spec.verify is not None:
             self._step(ModelState.VERIFYING)
             spec.verify(provided, report)
