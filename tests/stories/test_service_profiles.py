@@ -37,7 +37,7 @@ def hub(shop: Shop, model: bytes, tmp_path_factory: pytest.TempPathFactory) -> S
     """A hub that has the repository in the layout of the real one."""
     folder = tmp_path_factory.mktemp("detector")
     files = {
-        "README.md": b"# Silero VAD\n",
+        "README.md": b"---\nlicense: cc-by-nc-4.0\n---\n# Silero VAD\n",
         "config.json": b"{}",
         "onnx/model.onnx": model,
         "onnx/model_fp16.onnx": repos.noise(300_000, "fp16"),
@@ -138,3 +138,56 @@ def test_wrong_bytes_from_the_hub_are_never_loaded(hub: Shop, tmp_path: Path) ->
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert failed["error"]["code"] == "digest-mismatch"
+
+
+def test_the_licence_is_the_cards_and_one_that_is_not_allowed_is_not_loaded(
+    hub: Shop, tmp_path: Path
+) -> None:
+    env = bare(tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard")
+    with started("-q", "up", "--port", "0", env=env) as (url, process):
+        wait_for(state_is(url, "ready"))
+        assert model_of(url)["licence"] == "cc-by-nc-4.0"  # not what its description says
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    listed = json.loads(holdfast("ls", "--json", env=env).stdout)["models"]
+    assert {row["repo"]: row["licence"] for row in listed} == {
+        NAME: "cc-by-nc-4.0", VOICE: None, SPOOF: None,
+    }  # fmt: skip
+    plain = holdfast("ls", env=env).stdout
+    assert "  complete  cc-by-nc-4.0  /" in plain
+    assert "  complete  no licence stated  /" in plain
+
+    hub.reset()
+    only = env | {"HOLDFAST_ALLOW_LICENCES": "mit,Apache-*"}
+    with started("-q", "up", "--port", "0", env=only) as (url, process):
+        wait_for(state_is(url, "failed"))
+        failed = model_of(url)
+        ready = get(f"{url}/ready")
+        asked = get(f"{url}/models").data
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert failed["licence"] == "cc-by-nc-4.0"
+    assert failed["error"]["code"] == "licence-refused"
+    assert "HOLDFAST_ALLOW_LICENCES='mit,Apache-*,cc-by-nc-4.0'" in failed["error"]["hint"]
+    assert failed["next_try_s"] is None  # the same card would be read again
+    assert ready.status == 503
+    named = {model["id"]: model for model in json.loads(ready.data)["models"]}
+    assert named["silero-vad"]["error"]["code"] == "licence-refused"
+    # What is stated of the others, by a card or not, is allowed in either case.
+    assert [model["error"] for model in json.loads(asked)["models"][1:3]] == [None, None]
+
+    cured = only | {"HOLDFAST_ALLOW_LICENCES": "mit,Apache-*,cc-by-nc-4.0"}
+    assert holdfast("test", "--offline", env=cured).returncode == 0
+
+
+def test_a_model_whose_licence_is_known_to_be_refused_is_not_fetched(
+    hub: Shop, tmp_path: Path
+) -> None:
+    env = bare(
+        tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard", HOLDFAST_ALLOW_LICENCES="bsd-*"
+    )
+    done = holdfast("-q", "up", "--require-ready", "--port", "0", env=env)
+    assert done.returncode == 10
+    assert "licence-refused" in done.stderr
+    assert "silero-vad is under the licence MIT" in done.stderr
+    assert hub.records() == []

@@ -105,6 +105,7 @@ def test_all_that_is_unknown_is_named_at_once(tmp_path: Path) -> None:
         ('[voiceprint]\ndatabase = "postgresql://a:x@h/d"', "does not belong in a file"),
         ('[voiceprint]\ndatabase = "postgresql://a@h/d?password=x"', "does not belong in a file"),
         ('[voiceprint]\ndatabase = "mysql://a@h/d"', "postgresql://"),
+        ('[runtime]\nallow_licences = ","', "between its commas"),
         ('profile = "big"', "starter, standard, gpu"),
         ("[runtime]\nwait_s = nan", "wait_s"),
         ("[runtime]\nwait_s = -1", "wait_s"),
@@ -158,6 +159,25 @@ def test_what_a_program_gives_is_read_like_text(given: dict[str, Any], is_then: 
 def test_what_a_program_gives_is_refused_like_text(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigInvalid):
         Settings.from_env({}, **given)
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ('"mit, cc-by-*,"', ("mit", "cc-by-*")),
+        ('["mit", "apache-2.0"]', ("mit", "apache-2.0")),
+        ('""', ()),
+        ("[]", ()),
+    ],
+)
+def test_licences_are_a_list_or_a_text_with_commas(
+    tmp_path: Path, text: str, patterns: tuple[str, ...]
+) -> None:
+    file = tmp_path / "holdfast.toml"
+    file.write_text(f"[runtime]\nallow_licences = {text}\n")
+    assert configuration({}, file=file).service.allow_licences == patterns
+    env = {"HOLDFAST_ALLOW_LICENCES": "gpl-3.0"}
+    assert configuration(env, file=file).service.allow_licences == ("gpl-3.0",)
 
 
 def test_a_setting_that_there_is_not_is_a_mistake_in_the_program() -> None:

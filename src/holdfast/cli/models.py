@@ -243,8 +243,10 @@ def _ls(args: argparse.Namespace, context: Context) -> int:
         state = "complete" if row.complete else f"{row.present} of {_count(row.files, 'file')}"
         state = state if row.known else f"{_count(row.present, 'file')}, no listing kept"
         names = ", ".join(row.refs) or "-"
+        licence = row.licence or "no licence stated"
         context.result(
-            f"{row.repo}  {names}  {row.commit[:12]}  {size_text(row.size)}  {state}  {row.path}"
+            f"{row.repo}  {names}  {row.commit[:12]}  {size_text(row.size)}  {state}  {licence}  "
+            f"{row.path}"
         )
     return 0
 

@@ -2,6 +2,12 @@
 
 from holdfast.client._client import AsyncClient, Client
 from holdfast.client._errors import ServiceBusy, ServiceError, ServiceUnreachable
+from holdfast.client._speech import (
+    Transcript,
+    TranscriptPiece,
+    TranscriptSegment,
+    TranscriptWord,
+)
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
 from holdfast.client._voices import (
     Candidate,
@@ -33,5 +39,9 @@ __all__ = [
     "SpeakerDetails",
     "SpeechSegment",
     "SpoofVerdict",
+    "Transcript",
+    "TranscriptPiece",
+    "TranscriptSegment",
+    "TranscriptWord",
     "Verification",
 ]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx2
 
 from holdfast._version import __version__
-from holdfast.client._calls import Call, Reply, pause_s
+from holdfast.client._calls import SOUND, Call, Reply, pause_s
 from holdfast.client._direct import environment_for
 from holdfast.client._errors import ServiceBusy, ServiceUnreachable, error_of
-from holdfast.client._pieces import Pieces, cut_off
+from holdfast.client._pieces import Receiver, cut_off
 
-__all__ = ["Attempts", "Service", "is_stream", "receiving"]
+__all__ = ["Attempts", "Service"]
 
 T = TypeVar("T")
 _CONNECT_S = 10.0
@@ -68,7 +68,7 @@ def _sound(url: str) -> httpx2.URL:
     return found
 
 
-class Attempts:
+class Attempts(Generic[T]):
     """One call's attempts: what to send, and what to make of what comes."""
 
     def __init__(self, service: Service, call: Call[T]) -> None:
@@ -87,14 +87,34 @@ class Attempts:
             given["json"] = call.json
         return given
 
-    def result_of(self, response: httpx2.Response) -> Any:
+    def in_pieces(self, response: httpx2.Response) -> bool:
+        """Return whether the answer comes piece by piece; a server may also answer all at once."""
+        kind = _kind(response)
+        pieces = self._call.pieces is not None and kind.startswith(self._call.pieces_as)
+        return response.status_code == 200 and pieces
+
+    @contextmanager
+    def receiving(self, response: httpx2.Response) -> Iterator[Receiver[T]]:
+        """Let an answer be received piece by piece while the block runs.
+
+        Raises:
+            ServiceUnreachable: it was cut off.
+        """
+        assert self._call.pieces is not None
+        url = str(response.request.url)
+        try:
+            yield self._call.pieces(url)
+        except httpx2.HTTPError as error:
+            raise cut_off(url, str(error) or type(error).__name__) from error
+
+    def result_of(self, response: httpx2.Response) -> T:
         """Return the call's result.
 
         Raises:
             ServiceError: the answer is an error.
         """
-        content: Any = response.text
-        if "json" in response.headers.get("content-type", ""):
+        content: Any = response.content if _kind(response).startswith(SOUND) else response.text
+        if "json" in _kind(response):
             try:
                 content = response.json()
             except ValueError:
@@ -148,21 +168,6 @@ class Attempts:
         )  # fmt: skip
 
 
-def is_stream(response: httpx2.Response) -> bool:
-    """Return whether the answer comes piece by piece; a server may also answer all at once."""
-    kind = response.headers.get("content-type", "").lower()
-    return response.status_code == 200 and kind.startswith("text/event-stream")
-
-
-@contextmanager
-def receiving(response: httpx2.Response) -> Iterator[Pieces]:
-    """Let an answer be received piece by piece while the block runs.
-
-    Raises:
-        ServiceUnreachable: it was cut off.
-    """
-    url = str(response.request.url)
-    try:
-        yield Pieces(url)
-    except httpx2.HTTPError as error:
-        raise cut_off(url, str(error) or type(error).__name__) from error
+def _kind(response: httpx2.Response) -> str:
+    """Return what an answer says that its content is."""
+    return str(response.headers.get("content-type", "")).lower()

@@ -12,21 +12,34 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 from urllib.parse import quote
 
+from holdfast.client._pieces import Events, Receiver, chat_pieces
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
 
-__all__ = ["Audio", "Call", "Calls", "Part", "Reply", "named_file", "pause_s"]
+__all__ = [
+    "SOUND",
+    "Audio",
+    "Call",
+    "Calls",
+    "Part",
+    "Reply",
+    "check_text",
+    "named_file",
+    "pause_s",
+]
 
 T = TypeVar("T")
 Audio = Path | bytes | BinaryIO
 # Of a form: a file's name, its content, and its type where that matters.
 Part = tuple[str, bytes] | tuple[str, bytes, str]
+# What sound is said to be, the beginnings.
+SOUND = ("audio/", "application/ogg", "application/octet-stream")
 _FIRST_PAUSE_S = 0.5
 _MOST_PAUSE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was received whole."""
+    """An answer that was received whole: its content as JSON says, or text, or sound's bytes."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,16 +54,21 @@ class Call(Generic[T]):
         read: makes the result of the answer.
         fine: statuses that are no error.
         safe: asking twice does no more than asking once, so a broken connection is tried again.
+        pieces: receives an answer from a URL that comes piece by piece; such answers are asked for
+            in ``form`` or ``json``.
+        pieces_as: the kinds of content that come so; a server may also answer all at once.
     """
 
     method: str
     path: str
     read: Callable[[Reply], T]
     files: Sequence[tuple[str, Part]] = ()
-    form: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     json: Any = None
     fine: frozenset[int] = frozenset({200, 202})
     safe: bool = True
+    pieces: Callable[[str], Receiver[T]] | None = None
+    pieces_as: tuple[str, ...] = ("text/event-stream",)
 
 
 def pause_s(attempt: int, retry_after_s: float | None) -> float:
@@ -122,7 +140,20 @@ class Calls:
             lambda reply: str(reply.content["choices"][0]["message"]["content"] or ""),
             json={"messages": list(messages), **options},
             safe=False,
+            pieces=lambda url: Events(url, chat_pieces),
         )
+
+
+def check_text(text: str) -> None:
+    """Say if a text cannot be sent.
+
+    Raises:
+        ValueError: it has half a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!a} has half a character, which cannot be sent") from None
 
 
 def named_file(audio: Audio) -> tuple[str, bytes]:

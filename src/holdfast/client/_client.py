@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from types import TracebackType
@@ -10,9 +11,10 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
-from holdfast.client._attempts import Attempts, Service, is_stream, receiving
+from holdfast.client._attempts import Attempts, Service
 from holdfast.client._calls import Audio, Call, Calls
 from holdfast.client._errors import ServiceBusy
+from holdfast.client._speech_methods import AsyncSpeechMethods, SpeechMethods
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
 from holdfast.client._voice_methods import AsyncVoiceMethods, VoiceMethods
 
@@ -21,7 +23,7 @@ __all__ = ["AsyncClient", "Client"]
 T = TypeVar("T")
 
 
-class Client(VoiceMethods, Service):
+class Client(SpeechMethods, VoiceMethods, Service):
     """Asks a service. Safe to use from several threads; a context manager that closes it.
 
     Args:
@@ -107,20 +109,7 @@ class Client(VoiceMethods, Service):
             ServiceError: the answer is an error, from its beginning or from there on.
             ServiceUnreachable: there is none, or it was cut off.
         """
-        attempts = Attempts(self, Calls.chat(messages, options | {"stream": True}))
-        response = self._opened(attempts)
-        try:
-            if not is_stream(response):
-                yield attempts.result_of(response)
-                return
-            with receiving(response) as pieces:
-                for block in response.iter_bytes():
-                    yield from pieces.of(block)
-                    if pieces.ended:
-                        return
-                pieces.end()
-        finally:
-            response.close()
+        yield from self._in_pieces(Calls.chat(messages, options | {"stream": True}))
 
     def wait_ready(self, timeout_s: float) -> Readiness:
         """Ask until the service is ready or the time is over; return the last answer."""
@@ -137,22 +126,37 @@ class Client(VoiceMethods, Service):
         while True:
             try:
                 response = self._http.request(**attempts.request())
-                result: T = attempts.result_of(response)
-                return result
+                return attempts.result_of(response)
             except httpx2.HTTPError as error:
                 pause = attempts.pause_after_silence(error)
             except ServiceBusy as error:
                 pause = attempts.pause_after_refusal(error)
             time.sleep(pause)
 
-    def _opened(self, attempts: Attempts) -> httpx2.Response:
+    def _in_pieces(self, call: Call[T]) -> Generator[T, None, None]:
+        attempts = Attempts(self, call)
+        response = self._opened(attempts)
+        try:
+            if not attempts.in_pieces(response):
+                yield attempts.result_of(response)
+                return
+            with attempts.receiving(response) as pieces:
+                for block in response.iter_bytes():
+                    yield from pieces.of(block)
+                    if pieces.ended:
+                        return
+                pieces.end()
+        finally:
+            response.close()
+
+    def _opened(self, attempts: Attempts[T]) -> httpx2.Response:
         """Return an answer that is no error; one that is a stream is yet to be received."""
         while True:
             try:
                 request = self._http.build_request(**attempts.request())
                 response = self._http.send(request, stream=True)
                 try:
-                    if not is_stream(response):
+                    if not attempts.in_pieces(response):
                         response.read()
                         attempts.result_of(response)
                     return response
@@ -166,7 +170,7 @@ class Client(VoiceMethods, Service):
             time.sleep(pause)
 
 
-class AsyncClient(AsyncVoiceMethods, Service):
+class AsyncClient(AsyncSpeechMethods, AsyncVoiceMethods, Service):
     """The same as `Client`, awaited; an asynchronous context manager."""
 
     def _open(self, **options: Any) -> None:
@@ -226,21 +230,10 @@ class AsyncClient(AsyncVoiceMethods, Service):
 
         Where an answer may be left early, ``contextlib.aclosing`` ends it there and then.
         """
-        attempts = Attempts(self, Calls.chat(messages, options | {"stream": True}))
-        response = await self._opened(attempts)
-        try:
-            if not is_stream(response):
-                yield attempts.result_of(response)
-                return
-            with receiving(response) as pieces:
-                async for block in response.aiter_bytes():
-                    for piece in pieces.of(block):
-                        yield piece
-                    if pieces.ended:
-                        return
-                pieces.end()
-        finally:
-            await response.aclose()
+        call = Calls.chat(messages, options | {"stream": True})
+        async with contextlib.aclosing(self._in_pieces(call)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def wait_ready(self, timeout_s: float) -> Readiness:
         """Ask until the service is ready or the time is over; return the last answer."""
@@ -257,22 +250,38 @@ class AsyncClient(AsyncVoiceMethods, Service):
         while True:
             try:
                 response = await self._http.request(**attempts.request())
-                result: T = attempts.result_of(response)
-                return result
+                return attempts.result_of(response)
             except httpx2.HTTPError as error:
                 pause = attempts.pause_after_silence(error)
             except ServiceBusy as error:
                 pause = attempts.pause_after_refusal(error)
             await asyncio.sleep(pause)
 
-    async def _opened(self, attempts: Attempts) -> httpx2.Response:
+    async def _in_pieces(self, call: Call[T]) -> AsyncGenerator[T, None]:
+        attempts = Attempts(self, call)
+        response = await self._opened(attempts)
+        try:
+            if not attempts.in_pieces(response):
+                yield attempts.result_of(response)
+                return
+            with attempts.receiving(response) as pieces:
+                async for block in response.aiter_bytes():
+                    for piece in pieces.of(block):
+                        yield piece
+                    if pieces.ended:
+                        return
+                pieces.end()
+        finally:
+            await response.aclose()
+
+    async def _opened(self, attempts: Attempts[T]) -> httpx2.Response:
         """Return an answer that is no error; one that is a stream is yet to be received."""
         while True:
             try:
                 request = self._http.build_request(**attempts.request())
                 response = await self._http.send(request, stream=True)
                 try:
-                    if not is_stream(response):
+                    if not attempts.in_pieces(response):
                         await response.aread()
                         attempts.result_of(response)
                     return response

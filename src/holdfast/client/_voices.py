@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from holdfast.client._calls import Audio, Call, Part, named_file
+from holdfast.client._calls import Audio, Call, Part, check_text, named_file
 
 __all__ = [
     "Candidate",
@@ -219,7 +219,7 @@ class VoiceCalls:
     def put_speaker(speaker: str, about: Mapping[str, Any]) -> Call[Speaker]:
         """PUT /v1/voiceprint/speakers/{id}."""
         for text in (about["display_name"], about["consent"], *about["tags"]):
-            _check_text(text)
+            check_text(text)
         return Call(
             "PUT", _speaker(speaker), lambda reply: Speaker.of(reply.content), json=dict(about)
         )
@@ -341,13 +341,6 @@ def _speaker(speaker: str) -> str:
             "the first is no sign"
         )
     return f"{_ROOT}/speakers/{quote(speaker, safe='')}"
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{text!a} has half a character, which cannot be sent") from None
 
 
 def _heard(channel: int | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from holdfast.config._reading import (
     flag,
     from_variables,
     given,
-    paths,
+    names,
     read,
     secret,
 )
@@ -176,7 +176,7 @@ def _as_text(name: str, value: Any, reading: Reading) -> str:
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return (os.pathsep if reading.parse is paths else ",").join(value)
+        return ("," if reading.parse is names else os.pathsep).join(value)
     raise ConfigInvalid(
         f"the setting {name} cannot be used", why=f"it is a {type(value).__name__}",
         hint="docs/settings.md shows what it may be",

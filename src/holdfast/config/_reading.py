@@ -18,12 +18,12 @@ __all__ = [
     "folder",
     "from_variables",
     "given",
+    "names",
     "paths",
     "read",
     "seconds",
     "secret",
     "url",
-    "words",
 ]
 
 _TRUE = {"1", "on", "yes", "true"}
@@ -68,9 +68,12 @@ def paths(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
 
-def words(text: str) -> tuple[str, ...]:
-    """Read names separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def names(text: str) -> tuple[str, ...]:
+    """Read names or patterns separated by commas."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if text and not found:
+        raise ValueError("must name something between its commas")
+    return found
 
 
 def secret(text: str) -> Secret:

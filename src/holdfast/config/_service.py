@@ -17,10 +17,10 @@ from holdfast.config._reading import (
     database,
     flag,
     folder,
+    names,
     seconds,
     secret,
     url,
-    words,
 )
 
 __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
@@ -178,6 +178,12 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
         "wait_s": Reading(seconds, ("HOLDFAST_WAIT_S",), _WAIT, "s"),
         "deadline_s": Reading(seconds, ("HOLDFAST_DEADLINE_S",), _DEADLINE, "s"),
         "idle_unload_s": Reading(seconds, ("HOLDFAST_IDLE_UNLOAD_S",), _IDLE, "s"),
+        "allow_licences": Reading(
+            names,
+            ("HOLDFAST_ALLOW_LICENCES",),
+            "Licences that models may have, separated by commas, `*` for any letters: "
+            "`apache-2.0,mit,cc-by-4.0`. Others are not loaded. All may be when unset.",
+        ),
     },
     "speech": {
         "speech_transcription_model": Reading(
@@ -193,12 +199,12 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "for one of several, or `none`; else as the profile says.",
         ),
         "speech_transcription_aliases": Reading(
-            words,
+            names,
             ("HOLDFAST_SPEECH_TRANSCRIPTION_ALIASES",),
             "Other names that clients may ask for it by, separated by commas.",
         ),
         "speech_synthesis_aliases": Reading(
-            words,
+            names,
             ("HOLDFAST_SPEECH_SYNTHESIS_ALIASES",),
             "Other names that clients may ask for what speaks by, separated by commas.",
         ),
@@ -327,6 +333,7 @@ class ServiceSettings(NamedTuple):
     )
     speech_synthesis_aliases: tuple[str, ...] = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
     speech_longest_s: float = 14_400.0
+    allow_licences: tuple[str, ...] = ()
     voiceprint_key: Secret | None = None
     voiceprint_key_file: Path | None = None
     voiceprint_keyring: bool = False

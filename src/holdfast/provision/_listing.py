@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from holdfast.places import SearchPath
 from holdfast.provision._verify import stored
-from holdfast.store import RepoFolder, repositories
+from holdfast.store import RepoFolder, licence_of, repositories
 
 __all__ = ["StoredModel", "stored_models"]
 
@@ -24,6 +24,7 @@ class StoredModel(NamedTuple):
         present: how many are, with the right size.
         size: their bytes.
         known: what should be here is known; another tool may have kept no listing.
+        licence: as its card states it; None where that says nothing, or is not here.
     """
 
     repo: str
@@ -34,6 +35,7 @@ class StoredModel(NamedTuple):
     present: int
     size: int
     known: bool
+    licence: str | None
 
     @property
     def complete(self) -> bool:
@@ -52,6 +54,7 @@ class StoredModel(NamedTuple):
             "bytes": self.size,
             "complete": self.complete,
             "known": self.known,
+            "licence": self.licence,
         }
 
 
@@ -81,4 +84,6 @@ def _row(repo: RepoFolder, commit: str, refs: tuple[str, ...]) -> StoredModel:
             sizes.append(size)
     known = bool(repo.listing(commit) or repo.requested(commit)[0])
     size = sum(sizes)
-    return StoredModel(str(repo.repo), commit, refs, root, len(expected), len(sizes), size, known)
+    return StoredModel(
+        str(repo.repo), commit, refs, root, len(expected), len(sizes), size, known, licence_of(root)
+    )

@@ -12,6 +12,7 @@ __all__ = [
     "EngineHung",
     "EngineUnusable",
     "HardwareMissing",
+    "LicenceRefused",
     "MemoryBudgetExceeded",
     "MemoryBudgetTooSmall",
     "ModelBusy",
@@ -128,6 +129,14 @@ class HardwareMissing(HoldfastError):
     """A model that this machine has not the hardware for."""
 
     code = "hardware-missing"
+    exit_code = 10
+    http_status = 503
+
+
+class LicenceRefused(HoldfastError):
+    """A model whose licence is none of those that the settings allow."""
+
+    code = "licence-refused"
     exit_code = 10
     http_status = 503
 

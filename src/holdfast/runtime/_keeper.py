@@ -13,7 +13,13 @@ from typing import Any
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 from holdfast.events import Event, Notice
 from holdfast.runtime._desk import Host, Local
-from holdfast.runtime._errors import CalledOff, EngineHung, HardwareMissing, MemoryBudgetTooSmall
+from holdfast.runtime._errors import (
+    CalledOff,
+    EngineHung,
+    HardwareMissing,
+    LicenceRefused,
+    MemoryBudgetTooSmall,
+)
 from holdfast.runtime._hardware import Machine, choose_device, process_memory_mb
 from holdfast.runtime._jobs import Unhurried
 from holdfast.runtime._slot import Backoff, Slot, not_ready_error
@@ -24,7 +30,7 @@ __all__ = ["Keeper", "close_host"]
 
 _log = logging.getLogger(__name__)
 # No later attempt can end otherwise while the process lives.
-_FINAL = (ConfigInvalid, MissingExtra, HardwareMissing, MemoryBudgetTooSmall)
+_FINAL = (ConfigInvalid, MissingExtra, HardwareMissing, LicenceRefused, MemoryBudgetTooSmall)
 _WATCH_S = 1.0
 # What has not ended so long after its time will not end by itself.
 _HUNG_AFTER_S = 5.0
@@ -117,6 +123,7 @@ class Keeper:
         provided = spec.provide(report)
         with self._changed:
             slot.revision = provided.revision
+            slot.licence = provided.licence or spec.licence
         if spec.verify is not None:
             self._step(ModelState.VERIFYING)
             spec.verify(provided, report)

@@ -51,6 +51,7 @@ class Slot:
         self.wanted = spec.preload
         self.resting = not spec.preload
         self.revision = spec.revision
+        self.licence = spec.licence
         self.host: Host | None = None
         self.transfer: Transfer | None = None
         self.error: ErrorInfo | None = None
@@ -107,7 +108,7 @@ class Slot:
             task=spec.task,
             repository=spec.repository,
             revision=self.revision,
-            licence=spec.licence,
+            licence=self.licence,
             state=self.state,
             device=self.device,
             progress=self.transfer if self.state is ModelState.FETCHING else None,

@@ -23,10 +23,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """A model on disk: its folder, and the commit it holds."""
+    """A model on disk: its folder, the commit it holds, and the licence that it states itself."""
 
     folder: Path
     revision: str
+    licence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class ModelSpec:
     Attributes:
         id: its name here.
         task: what it does, such as ``voice-activity-detection``.
+        licence: as far as it is known before the model is here, which may state another itself.
         provide: brings it to disk and returns where it is; reports how far it has come.
         load: makes an engine of the folder on a device (``cpu`` or ``cuda:N``).
         verify: checks the folder's files against their digests; raises when one is wrong.

@@ -111,6 +111,7 @@ class ModelStatus:
 
     Attributes:
         revision: the commit, once it is known; what was asked for until then.
+        licence: as the model states it, once it is here; as its description does until then.
         device: where it runs or would run.
         memory_mb: what loading it added to this process, in MB; None where that cannot be measured.
         load_s: seconds that loading took, the last time.

@@ -1,5 +1,6 @@
 """The Hugging Face cache on disk, and plain folders: state, placing, and what may go."""
 
+from holdfast.store._card import licence_of
 from holdfast.store._check import State, file_digest, state_of
 from holdfast.store._derived import Derivation, derived
 from holdfast.store._folder import FolderTarget
@@ -26,6 +27,7 @@ __all__ = [
     "flush",
     "forbidden",
     "impossible",
+    "licence_of",
     "repositories",
     "state_of",
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.refs import RepoRef, RevisionRef
 from holdfast.runtime import Engine, Needs
 from holdfast.speech.engines.reader import load_reader
+from holdfast.wiring._licences import UNSTATED
 from holdfast.wiring._named import NONE, NamedModel, below, named_model
 from holdfast.wiring._starter import STT_REPO, TTS_REPO
 
@@ -26,7 +27,7 @@ _STT_SETTING = "HOLDFAST_SPEECH_TRANSCRIPTION_MODEL"
 _TTS_SETTING = "HOLDFAST_SPEECH_SYNTHESIS_MODEL"
 _STT_HUB_REPO = RepoRef("openai/whisper-tiny")
 _TTS_HUB_REPO = RepoRef("facebook/mms-tts-eng")
-_UNKNOWN = "see its model card"
+
 # Of repositories that hold one model in many forms, the one that is used.
 _READER_FILES = (
     "*.json", "merges.txt", "vocabulary.txt", "model.safetensors", "model.bin", "README.md",
@@ -63,7 +64,7 @@ def chosen_reader(service: ServiceSettings) -> Chosen | None:
     text, starter = service.speech_transcription_model, service.profile == "starter"
     if text == NONE:
         return None
-    licence, memory_mb = _UNKNOWN, 500
+    licence, memory_mb = UNSTATED, 500
     if text is not None:
         named = named_model(_STT_SETTING, text, "Systran/faster-whisper-tiny")
     elif starter:
@@ -97,7 +98,7 @@ def chosen_voice(service: ServiceSettings) -> Chosen | None:
     text, starter = service.speech_synthesis_model, service.profile == "starter"
     if text == NONE or (text is None and starter):  # XXX
         return None
-    licence, memory_mb = _UNKNOWN, 500
+    licence, memory_mb = UNSTATED, 500
     if text is not None:
         example = "rhasspy/piper-voices#en/en_US/ljspeech/high"
         named = named_model(_TTS_SETTING, text, example)

@@ -19,6 +19,7 @@ from holdfast.speech import Reading, Speaking
 from holdfast.voiceprint import Voiceprint
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL, chosen_reader, chosen_voice
 from holdfast.wiring._convert import converter, reader_converter
+from holdfast.wiring._licences import UNSTATED, check_licence, with_licence
 from holdfast.wiring._provide import (
     VAD_HUB_REPO,
     VOICE_HUB_REPO,
@@ -197,7 +198,15 @@ def _spec(
     verify: Verify | None,
     service: ServiceSettings,
 ) -> ModelSpec:
+    stated = str(description["licence"])
+
+    def bring(report: Reporter) -> Provided:
+        if stated != UNSTATED:
+            check_licence(model, stated, service.allow_licences)  # before anything is fetched
+        return with_licence(provide(ref, report))
+
     def check(provided: Provided, report: Reporter) -> None:
+        check_licence(model, provided.licence or stated, service.allow_licences)
         if verify is not None:
             verify(RevisionRef(ref.repo, provided.revision), report)
 
@@ -207,7 +216,7 @@ def _spec(
         id=model,
         repository=str(ref.repo),
         revision=ref.revision,
-        provide=lambda report: provide(ref, report),
+        provide=bring,
         verify=check,
         **(values | _how(chosen)),
     )

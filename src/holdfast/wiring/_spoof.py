@@ -10,6 +10,7 @@ from holdfast.errors import ConfigInvalid
 from holdfast.refs import DEFAULT_REVISION, RepoRef, RevisionRef
 from holdfast.runtime import Needs
 from holdfast.voiceprint import Detection, detector_loader
+from holdfast.wiring._licences import UNSTATED
 from holdfast.wiring._provide import SPOOF_HUB_REPO
 
 __all__ = ["SPOOF_MODEL", "ChosenDetector", "chosen_detector"]
@@ -81,7 +82,7 @@ def chosen_detector(service: ServiceSettings) -> ChosenDetector | None:
     return ChosenDetector(
         ref=RevisionRef(RepoRef(repo), revision or DEFAULT_REVISION),
         bona_fide=bona_fide,
-        licence="see its model card",
+        licence=UNSTATED,
         memory_mb=0,
         threshold=threshold,
     )
