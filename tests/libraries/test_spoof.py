@@ -16,7 +16,8 @@ import pytest
 from holdfast.mirror import Repositories, running_hub
 from holdfast.voiceprint import starter_model
 from holdfast.wiring import starter_repositories
-from holdfast.wiring._provide import SPOOF_HUB_REPO, VAD_HUB_REPO, VAD_REPO, VOICE_HUB_REPO
+from holdfast.wiring._provide import SPOOF_HUB_REPO, VAD_HUB_REPO, VOICE_HUB_REPO
+from holdfast.wiring._starter import VAD_REPO
 from tests.libraries import environment
 from tests.support.voices import SENTENCES, speak
 

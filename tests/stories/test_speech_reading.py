@@ -67,7 +67,9 @@ def test_a_recording_is_read_with_times_of_its_own(reading: Reading, tmp_path: P
     path = mixed(tmp_path, pause, first, pause, second)
     seen: list[Passage] = []
     steps = reading.read(
-        audio_blocks(path), ReadingRequest(options=ReadOptions(words=True)), seen.append
+        audio_blocks(path),
+        ReadingRequest(options=ReadOptions(words=True)),
+        lambda passage, _: seen.append(passage),
     )
     found = carry_out(steps)
     assert jiwer.wer([plain(" ".join(SENTENCES[:2]))], [found.text]) < 0.45
@@ -116,5 +118,5 @@ def test_what_is_broken_in_the_middle_is_said_after_what_there_was(
         raise ValueError("cut")
 
     with pytest.raises(ValueError, match="cut"):
-        carry_out(reading.read(broken(), ReadingRequest(), seen.append))
+        carry_out(reading.read(broken(), ReadingRequest(), lambda passage, _: seen.append(passage)))
     assert len(seen) == 1

@@ -14,6 +14,8 @@ from holdfast.api._language import language_routes
 from holdfast.api._observe import Metrics, Observe
 from holdfast.api._service import model_routes, service_routes
 from holdfast.api._speech import speech_routes
+from holdfast.api._synthesis import synthesis_routes
+from holdfast.api._transcription import transcription_routes
 from holdfast.api._uploads import UnsupportedContent, UploadInvalid, UploadStalled, UploadTooLarge
 from holdfast.api._voiceprint import voiceprint_routes
 
@@ -39,5 +41,7 @@ __all__ = [
     "request_id",
     "service_routes",
     "speech_routes",
+    "synthesis_routes",
+    "transcription_routes",
     "voiceprint_routes",
 ]

@@ -73,14 +73,15 @@ def speech_routes(services: Services, upload_limit_bytes: int) -> APIRouter:
         # Before anything is received: a model that will not be there says so at once.
         services.supervisor.expect(services.voice_activity.model)
         async with received_upload(request, upload_limit_bytes) as upload:
-            model = upload.fields.pop("model", services.voice_activity.model)
+            fields = upload.fields
+            model = fields.pop("model", services.voice_activity.model)
             if model != services.voice_activity.model:
                 raise UnknownModel(
                     f"{model!r} does not detect voice activity",
                     why=f"{services.voice_activity.model!r} does",
                     param="model",
                 )
-            options = _options(upload.fields)
+            options = _options(fields)
             submit = services.voice_activity.submit
             found = await answered(request, await run_in_threadpool(submit, upload.file, options))
         return [{"start": segment.start_ms, "end": segment.stop_ms} for segment in found]

@@ -24,7 +24,8 @@ __all__ = [
     "received_upload",
 ]
 
-_MOST_FIELDS = 32
+_MOST_FIELDS = 64
+_FIELD_BYTES = 1_000_000
 _STALL_S = 30.0
 
 
@@ -60,13 +61,27 @@ class UploadInvalid(HoldfastError):
 class Upload:
     """Received files, seekable, at least one, their types, and the form's other fields.
 
-    ``repeated`` has the names of fields that came more than once: the last one is in ``fields``.
+    ``fields`` has the last value of each, ``pairs`` all of them in order.
     """
 
     files: list[BinaryIO]
     types: list[str]
-    fields: dict[str, str]
-    repeated: frozenset[str] = frozenset()
+    pairs: list[tuple[str, str]]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields by their names."""
+        return dict(self.pairs)
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """The names of fields that came more than once."""
+        names = [name for name, _ in self.pairs]
+        return frozenset(name for name in names if names.count(name) > 1)
+
+    def all_of(self, name: str) -> list[str]:
+        """Return the values of a field that may come several times, also as ``name[]``."""
+        return [value for field, value in self.pairs if field in {name, f"{name}[]"}]
 
     @property
     def file(self) -> BinaryIO:
@@ -76,7 +91,7 @@ class Upload:
 
 @contextlib.asynccontextmanager
 async def received_upload(
-    request: Request, limit_bytes: int, most_files: int = 1
+    request: Request, limit_bytes: int, most_files: int = 1, most_field_bytes: int = _FIELD_BYTES
 ) -> AsyncIterator[Upload]:
     """Receive the multipart form of ``request``; its files are gone when the block ends.
 
@@ -97,7 +112,10 @@ async def received_upload(
     if announced.isdecimal() and int(announced[:18]) > limit_bytes:
         raise _too_large(limit_bytes)
     stream = _counted(request, limit_bytes)
-    parser = MultiPartParser(request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS)
+    parser = MultiPartParser(
+        request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS,
+        max_part_size=most_field_bytes,
+    )  # fmt: skip
     try:
         form = await parser.parse()
     except (MultiPartException, UnicodeError, LookupError) as error:
@@ -169,10 +187,8 @@ def _upload_of(form: FormData) -> Upload:
             param="file",
         )
     given = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    names = [name for name, _ in given]
-    repeated = frozenset(name for name in names if names.count(name) > 1)
     files, types = [each.file for each in parts], [each.content_type or "" for each in parts]
-    return Upload(files, types, dict(given), repeated)
+    return Upload(files, types, given)
 
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:

@@ -1,6 +1,8 @@
 """Waiting for a model's answer without holding a thread, for as long as the client waits."""
 
 import asyncio
+import time
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -10,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from holdfast.errors import HoldfastError
 from holdfast.runtime import CalledOff, Job, ShuttingDown, Steps
 
-__all__ = ["answered", "carried_out"]
+__all__ = ["answered", "carried_out", "steps_of"]
 
 T = TypeVar("T")
 _LOOK_S = 0.25
@@ -52,19 +54,43 @@ async def carried_out(request: Request, steps: Steps[T]) -> T:
     Raises:
         HoldfastError: as `answered`, or what a step raised.
     """
+    answers: list[T] = []
+    async for _ in steps_of(request, steps, answers):
+        pass
+    return answers[0]
+
+
+async def steps_of(
+    request: Request, steps: Steps[T], answers: list[T]
+) -> AsyncGenerator[None, None]:
+    """Carry ``steps`` out, yield before each job is waited for, and add the answer to ``answers``.
+
+    Raises:
+        HoldfastError: as `answered`, or what a step raised.
+    """
     result: Any = None
     failed: HoldfastError | None = None
+    looked = time.monotonic()
     try:
         while True:
+            # Of many short jobs none lasts until somebody looks.
+            if time.monotonic() - looked > _LOOK_S:
+                looked = time.monotonic()
+                if await request.is_disconnected():
+                    raise ClientDisconnect
             job, answer = await run_in_threadpool(_next, steps, result, failed)
             if job is None:
-                done: T = answer
-                return done
+                answers.append(answer)
+                return
             result = failed = None
             try:
+                yield
                 result = await answered(request, job)
             except HoldfastError as error:
                 failed = error  # the steps decide whether it ends them
+            except BaseException:
+                job.call_off()
+                raise
     finally:
         steps.close()
 

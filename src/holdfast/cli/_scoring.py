@@ -110,7 +110,7 @@ def scored(
         elif make_cohort is not None:
             cohort = make_cohort(services, model)
         else:
-            cohort = services.voiceprint.cohort_of(scale)
+            cohort = services.voiceprint.scores.cohort_of(scale)
         about |= {"model": model, "detector": detector, "cohort": cohort.digest if cohort else ""}
         if kept is not None:
             kept.check(about)

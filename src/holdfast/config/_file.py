@@ -199,7 +199,8 @@ def setting_docs() -> list[tuple[str, str, str, str, str]]:
     for table, readings in tables.items():
         for name, reading in readings.items():
             value = None if table.startswith(_MODELS) else defaults[name]
-            default = "" if value in (None, ()) else str(value)
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            default = "" if value is None else shown
             setting = f"[{table}] {name.removeprefix(f'{table}_')}" if table else name
             if reading.parse is secret:
                 setting = ""

@@ -151,6 +151,8 @@ def given(name: str, value: Any, reading: Reading) -> Any:
         text = "1" if value else "0"
     elif isinstance(value, (list, tuple)) and reading.parse is paths:
         return tuple(Path(item) for item in value)
+    elif isinstance(value, (list, tuple)):
+        text = ",".join(map(str, value))
     else:
         text = str(value)
     return read(name, text, reading)

@@ -68,6 +68,13 @@ def _log_odds(text: str) -> float:
     return value
 
 
+def _longest(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 1_000_000:
+        raise ValueError("must be between 1 and 1000000 seconds")
+    return value
+
+
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
@@ -178,6 +185,36 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "`apache-2.0,mit,cc-by-4.0`. Others are not loaded. All may be when unset.",
         ),
     },
+    "speech": {
+        "speech_transcription_model": Reading(
+            _name,
+            ("HOLDFAST_SPEECH_TRANSCRIPTION_MODEL",),
+            "What reads speech: a Whisper model's repository, `repository@revision`, or `none`; "
+            "else as the profile says.",
+        ),
+        "speech_synthesis_model": Reading(
+            _name,
+            ("HOLDFAST_SPEECH_SYNTHESIS_MODEL",),
+            "What speaks: a repository with a VITS or Piper voice, `repository@revision#folder` "
+            "for one of several, or `none`; else as the profile says.",
+        ),
+        "speech_transcription_aliases": Reading(
+            names,
+            ("HOLDFAST_SPEECH_TRANSCRIPTION_ALIASES",),
+            "Other names that clients may ask for it by, separated by commas.",
+        ),
+        "speech_synthesis_aliases": Reading(
+            names,
+            ("HOLDFAST_SPEECH_SYNTHESIS_ALIASES",),
+            "Other names that clients may ask for what speaks by, separated by commas.",
+        ),
+        "speech_longest_s": Reading(
+            _longest,
+            ("HOLDFAST_SPEECH_LONGEST_S",),
+            "How long a recording that is read may be.",
+            "s",
+        ),
+    },
     "voiceprint": {
         "voiceprint_key": Reading(
             secret,
@@ -286,6 +323,16 @@ class ServiceSettings(NamedTuple):
     wait_s: float = 10.0
     deadline_s: float = 300.0
     idle_unload_s: float | None = None
+    speech_transcription_model: str | None = None
+    speech_synthesis_model: str | None = None
+    speech_transcription_aliases: tuple[str, ...] = (
+        "whisper-1",
+        "gpt-4o-transcribe",
+        "gpt-4o-mini-transcribe",
+        "gpt-4o-transcribe-diarize",
+    )
+    speech_synthesis_aliases: tuple[str, ...] = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+    speech_longest_s: float = 14_400.0
     allow_licences: tuple[str, ...] = ()
     voiceprint_key: Secret | None = None
     voiceprint_key_file: Path | None = None

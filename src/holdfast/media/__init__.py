@@ -1,4 +1,4 @@
-"""Audio in any form as mono samples at 16 kHz.
+"""Audio in any form as mono samples at 16 kHz, and samples as audio in the usual forms.
 
 Needs the ``speech`` extra; its libraries load when the first file is read, not when this is
 imported.
@@ -12,10 +12,18 @@ from holdfast.media._decode import (
     probe_audio,
     read_audio,
 )
-from holdfast.media._encode import flac_bytes
+from holdfast.media._encode import (
+    MEDIA_TYPES,
+    PCM_RATE_HZ,
+    SOUND_FORMS,
+    SoundEncoder,
+    SoundForm,
+    flac_bytes,
+)
 from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
+    AudioTooLong,
     AudioTruncated,
     ChannelMissing,
     MediaError,
@@ -30,17 +38,23 @@ from holdfast.media._source import (
 )
 
 __all__ = [
+    "MEDIA_TYPES",
+    "PCM_RATE_HZ",
     "RATE_HZ",
+    "SOUND_FORMS",
     "AudioDamaged",
     "AudioEmpty",
     "AudioInfo",
     "AudioSource",
+    "AudioTooLong",
     "AudioTruncated",
     "ChannelMissing",
     "MediaError",
     "NotAudio",
     "RawAudio",
     "Recording",
+    "SoundEncoder",
+    "SoundForm",
     "Waveform",
     "audio_blocks",
     "flac_bytes",

@@ -13,6 +13,7 @@ from holdfast.errors import MissingExtra
 from holdfast.media._errors import (
     AudioDamaged,
     AudioEmpty,
+    AudioTooLong,
     AudioTruncated,
     ChannelMissing,
     NotAudio,
@@ -84,6 +85,7 @@ def audio_blocks(
     raw: RawAudio | None = None,
     block_samples: int = BLOCK_SAMPLES,
     whole: bool = True,
+    longest_s: float | None = None,
 ) -> Iterator[Waveform]:
     """Decode ``source`` block by block.
 
@@ -95,6 +97,7 @@ def audio_blocks(
         raw: the form of headerless samples, as in `Recording`.
         block_samples: samples per block; only the last may be shorter.
         whole: whether a recording that ends early is an error, after its last block.
+        longest_s: how long it may last; any length when None.
 
     Yields:
         float32, shape (samples,), mono, 16 kHz, within about [-1, 1].
@@ -103,6 +106,7 @@ def audio_blocks(
         AudioEmpty: no bytes or no samples.
         NotAudio: not a recording that can be read here.
         ChannelMissing: it has not the channel that is chosen.
+        AudioTooLong: it says that it lasts longer, or turns out to.
         AudioTruncated: it ends before the length in its header (``whole`` only).
         AudioDamaged: more than a tenth of its packets cannot be decoded.
     """
@@ -112,13 +116,14 @@ def audio_blocks(
     name = _name_of(given.file)
     with _opened(given.file, given.raw) as (container, stream):
         info = _info(container, stream)
+        _check_longest(name, longest_s, info.duration_s or 0)
         resampler = _Resampler()
-        waiting: list[Waveform] = []
-        held = total = 0
+        waiting, held, total = list[Waveform](), 0, 0
         for part in resampler.resampled(_mono_parts(container, stream, name, given.channel)):
             waiting.append(part)
             held += len(part)
             total += len(part)
+            _check_longest(name, longest_s, total / RATE_HZ)
             while held >= block_samples:
                 joined = np.concatenate(waiting)
                 yield joined[:block_samples]
@@ -134,6 +139,16 @@ def audio_blocks(
             )
         if whole:
             _check_length(name, info, total / RATE_HZ, _wav_bytes(given.file))
+
+
+def _check_longest(name: str, longest_s: float | None, seconds: float) -> None:
+    if longest_s is not None and seconds > longest_s:
+        raise AudioTooLong(
+            f"{name} is too long",
+            why=f"it lasts {seconds:.0f} s or more, and at most {longest_s:g} s are taken",
+            hint=f"ffmpeg -i RECORDING -f segment -segment_time {longest_s:g} part%d.flac",
+            longest_s=longest_s,
+        )
 
 
 def read_audio(source: AudioSource, *, raw: RawAudio | None = None, whole: bool = True) -> Waveform:

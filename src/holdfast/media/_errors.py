@@ -7,6 +7,7 @@ from holdfast.errors import HoldfastError
 __all__ = [
     "AudioDamaged",
     "AudioEmpty",
+    "AudioTooLong",
     "AudioTruncated",
     "ChannelMissing",
     "MediaError",
@@ -39,6 +40,13 @@ class AudioTruncated(MediaError):
     """It ends before the length that it promises."""
 
     code = "audio-truncated"
+
+
+class AudioTooLong(MediaError):
+    """It lasts longer than is taken."""
+
+    code = "audio-too-long"
+    http_status = 413
 
 
 class AudioDamaged(MediaError):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from holdfast.runtime._jobs import Unhurried
 from holdfast.runtime._worker import Worker
 
 __all__ = ["done_apart"]
@@ -18,15 +19,6 @@ class _NoEngine:
 
     def close(self) -> None:
         """Give nothing back."""
-
-
-class _ForGood:
-    """Work that somebody waits for to its end."""
-
-    unwanted = False
-
-    def when_called_off(self, tell: Callable[[], None]) -> None:
-        """Never tell."""
 
 
 def done_apart(name: str, work: Callable[..., T], *args: Any) -> T:
@@ -43,7 +35,7 @@ def done_apart(name: str, work: Callable[..., T], *args: Any) -> T:
     """
     worker = Worker(name, _load, Path(), "cpu", lambda *_: None)
     try:
-        result: T = worker.perform(_call, (work, args), _ForGood())
+        result: T = worker.perform(_call, (work, args), Unhurried())
         return result
     finally:
         worker.close()

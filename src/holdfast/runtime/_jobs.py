@@ -13,7 +13,17 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from holdfast.errors import HoldfastError
 from holdfast.runtime._errors import CalledOff, DeadlineExceeded
 
-__all__ = ["Asked", "Batch", "Job", "Limits", "Together", "Work", "check_wanted", "working_on"]
+__all__ = [
+    "Asked",
+    "Batch",
+    "Job",
+    "Limits",
+    "Together",
+    "Unhurried",
+    "Work",
+    "check_wanted",
+    "working_on",
+]
 
 T = TypeVar("T")
 # A function of some module, so that it can be named to another process; the engine comes first.
@@ -174,6 +184,15 @@ class Together:
 
         for job in self._jobs:
             job.when_called_off(one_less)
+
+
+class Unhurried:
+    """Work that somebody waits for to its end."""
+
+    unwanted = False
+
+    def when_called_off(self, tell: Callable[[], None]) -> None:
+        """Never tell."""
 
 
 @contextmanager

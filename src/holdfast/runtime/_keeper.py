@@ -7,7 +7,8 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 from holdfast.events import Event, Notice
@@ -20,6 +21,7 @@ from holdfast.runtime._errors import (
     MemoryBudgetTooSmall,
 )
 from holdfast.runtime._hardware import Machine, choose_device, process_memory_mb
+from holdfast.runtime._jobs import Unhurried
 from holdfast.runtime._slot import Backoff, Slot, not_ready_error
 from holdfast.runtime._states import ModelState, transfer_of
 from holdfast.runtime._worker import Worker
@@ -141,14 +143,28 @@ class Keeper:
             after = process_memory_mb()
             memory_mb = None if before is None or after is None else max(after - before, 0.0)
         seconds = time.monotonic() - started
-        if self._kept(host, seconds, memory_mb):
+        about = self._told_of(host)
+        if self._kept(host, seconds, memory_mb, about):
             _log.info("%s is ready: loaded from %s in %.2f s", spec.id, folder, seconds)
             if isinstance(host, Worker):
                 host.watch()  # one that has died meanwhile is lost now, not before it was there
         else:
             close_host(spec.id, host)
 
-    def _kept(self, host: Host, seconds: float, memory_mb: float | None) -> bool:
+    def _told_of(self, host: Host) -> Mapping[str, Any]:
+        """Return what a loaded engine can do."""
+        describe = self._slot.spec.describe
+        if describe is None:
+            return {}
+        try:
+            return dict(host.perform(describe, (), Unhurried()))
+        except BaseException:
+            close_host(self._slot.spec.id, host)
+            raise
+
+    def _kept(
+        self, host: Host, seconds: float, memory_mb: float | None, about: Mapping[str, Any]
+    ) -> bool:
         slot = self._slot
         with self._changed:
             if not slot.wanted or self._closed.is_set():
@@ -156,6 +172,7 @@ class Keeper:
                 return False
             slot.host = host
             slot.load_s = round(seconds, 3)
+            slot.about = about
             slot.memory_mb = None if memory_mb is None else round(memory_mb, 1)
             slot.error, slot.failure = None, None
             self._move(ModelState.READY)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.runtime._desk import Desk, Host
@@ -59,6 +61,7 @@ class Slot:
         self.granted = False  # room was made for it
         self.memory_mb: float | None = None
         self.load_s: float | None = None
+        self.about: Mapping[str, Any] = MappingProxyType({})  # as the engine told, the last time
 
     def move(self, state: ModelState) -> None:
         """Go to another state."""
@@ -112,6 +115,7 @@ class Slot:
             memory_mb=self.memory_mb,
             load_s=self.load_s,
             error=self.error,
+            about=self.about,
             next_try_s=max(self.next_try - time.monotonic(), 0.0) if waiting else None,
             needs=spec.needs.on(machine),
             isolated=spec.isolate,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from holdfast.events import Reporter
 from holdfast.runtime._hardware import Needs
@@ -42,6 +42,7 @@ class ModelSpec:
         load: makes an engine of the folder on a device (``cpu`` or ``cuda:N``).
         verify: checks the folder's files against their digests; raises when one is wrong.
         convert: makes the form that ``load`` wants, and returns its folder.
+        describe: asks the loaded engine what it can do, as JSON-ready data for ``/models``.
         preload: whether it is loaded at start and counts for readiness; else at its first request.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         devices: of ``cpu`` and ``cuda``, what its engine runs on.
@@ -64,6 +65,7 @@ class ModelSpec:
     load: Callable[[Path, str], Engine]
     verify: Callable[[Provided, Reporter], None] | None = None
     convert: Callable[[Path], Path] | None = None
+    describe: Callable[[Any], Mapping[str, Any]] | None = None
     preload: bool = True
     device: str = "auto"
     devices: tuple[str, ...] = ("cpu",)

@@ -6,7 +6,7 @@ Rules only; nothing here does I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -121,6 +121,7 @@ class ModelStatus:
         isolated: it runs in a process of its own.
         waiting: requests in its queue.
         running: requests that it is answering.
+        about: what it can do, such as its languages or voices; empty until it was loaded once.
     """
 
     id: str
@@ -139,6 +140,7 @@ class ModelStatus:
     isolated: bool = False
     waiting: int = 0
     running: int = 0
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -158,4 +160,5 @@ class ModelStatus:
             "hardware": dict(self.needs),
             "isolated": self.isolated,
             "requests": {"waiting": self.waiting, "running": self.running},
+            "about": dict(self.about),
         }

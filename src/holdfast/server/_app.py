@@ -22,6 +22,8 @@ from holdfast.api import (
     model_routes,
     service_routes,
     speech_routes,
+    synthesis_routes,
+    transcription_routes,
     voiceprint_routes,
 )
 from holdfast.server._pages import Pages
@@ -84,6 +86,8 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
+    app.include_router(transcription_routes(services, settings.upload_limit_bytes))
+    app.include_router(synthesis_routes(services))
     app.include_router(voiceprint_routes(services, settings.upload_limit_bytes, metrics))
     pages.mount(app)
     return app

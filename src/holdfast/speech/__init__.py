@@ -1,6 +1,6 @@
 """Speech: where in a recording somebody speaks, what is said, and saying it."""
 
-from holdfast.speech._clips import LONGEST_CLIP_S, Clip, ClipCutter
+from holdfast.speech._clips import LONGEST_CLIP_S, Clip, ClipCutter, CutOptions
 from holdfast.speech._engine import (
     EngineUnusable,
     VoiceActivityEngine,
@@ -18,15 +18,21 @@ from holdfast.speech._segments import (
     VadOptions,
     find_segments,
 )
-from holdfast.speech._synthesis import SpokenVoice, SynthesisEngine
+from holdfast.speech._sentences import sentences
+from holdfast.speech._speaking import MOST_CHARACTERS, Speaking, SpeakingRequest, Spoken
+from holdfast.speech._synthesis import SpokenVoice, SynthesisEngine, TextUnpronounceable
 from holdfast.speech._transcript import Passage, ReadOptions, Task, TranscriptionEngine, Word
+from holdfast.speech._turns import UNKNOWN_SPEAKER, VoiceNaming
 
 __all__ = [
     "FORMATS",
     "LANGUAGES",
     "LONGEST_CLIP_S",
+    "MOST_CHARACTERS",
+    "UNKNOWN_SPEAKER",
     "Clip",
     "ClipCutter",
+    "CutOptions",
     "EngineUnusable",
     "Format",
     "OptionInvalid",
@@ -36,19 +42,25 @@ __all__ = [
     "ReadingRequest",
     "Segment",
     "SegmentFinder",
+    "Speaking",
+    "SpeakingRequest",
+    "Spoken",
     "SpokenVoice",
     "SynthesisEngine",
     "Task",
+    "TextUnpronounceable",
     "Transcript",
     "TranscriptionEngine",
     "VadOptions",
     "VoiceActivityEngine",
     "VoiceActivityStream",
+    "VoiceNaming",
     "Word",
     "detect_speech",
     "find_segments",
     "language_code",
     "sample_recording",
+    "sentences",
     "subtitles",
     "transcript_json",
 ]

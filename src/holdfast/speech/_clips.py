@@ -8,20 +8,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.speech._segments import RATE_HZ, Segment, SegmentFinder, VadOptions
+from holdfast.speech._segments import (
+    RATE_HZ,
+    OptionInvalid,
+    Segment,
+    SegmentFinder,
+    VadOptions,
+)
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
 
-__all__ = ["LONGEST_CLIP_S", "Clip", "ClipCutter"]
+__all__ = ["LONGEST_CLIP_S", "Clip", "ClipCutter", "CutOptions"]
 
 # Whisper hears thirty seconds at a time, and takes as long for three: clips are filled up.
 LONGEST_CLIP_S = 30
 _LONGEST = LONGEST_CLIP_S * RATE_HZ
-_PAD = RATE_HZ // 5
+_MOST_PAD_MS = 5_000
+_MOST_SILENCE_MS = 10_000
 # In a longer pause a reader begins to imagine things.
 _PAUSE = 3 * RATE_HZ
-_SPEECH_S = LONGEST_CLIP_S - 2 * _PAD / RATE_HZ
+
+
+class CutOptions(NamedTuple):
+    """How a recording is cut.
+
+    Attributes:
+        threshold: a frame with this probability or more is speech.
+        min_silence_ms: shorter pauses end no clip.
+        pad_ms: kept around the speech of a clip.
+    """
+
+    threshold: float = 0.5
+    min_silence_ms: int = 160
+    pad_ms: int = 200
+
+    def checked(self) -> CutOptions:
+        """Return them.
+
+        Raises:
+            OptionInvalid: a value is outside its limits; all such values are named.
+        """
+        problems = []
+        if not 0 < self.threshold < 1:
+            problems.append(f"threshold {self.threshold} is not between 0 and 1")
+        for name, most in (("min_silence_ms", _MOST_SILENCE_MS), ("pad_ms", _MOST_PAD_MS)):
+            if not 0 <= getattr(self, name) <= most:
+                problems.append(f"{name} {getattr(self, name)} is not between 0 and {most}")
+        if problems:
+            raise OptionInvalid(
+                "a recording cannot be cut so", why="; ".join(problems),
+                hint="leave an option out for its default", param="chunking_strategy",
+            )  # fmt: skip
+        return self
 
 
 class Clip(NamedTuple):
@@ -42,13 +81,18 @@ class Clip(NamedTuple):
 class ClipCutter:
     """Cuts a recording into clips by where somebody speaks; holds little more than one clip.
 
-    Every clip begins and ends in a pause where there is one, with a fifth of a second around the
-    speech; silence longer than three seconds is in none.
+    Every clip begins and ends in a pause where there is one; silence longer than
+    three seconds is in none.
     """
 
-    def __init__(self, threshold: float = 0.5) -> None:
-        options = VadOptions(threshold=threshold, min_silence_ms=160, max_speech_s=_SPEECH_S)
-        self._finder = SegmentFinder(options)
+    def __init__(self, options: CutOptions = CutOptions()) -> None:  # noqa: B008 - a value
+        self._pad = options.pad_ms * RATE_HZ // 1000
+        finding = VadOptions(
+            threshold=options.threshold,
+            min_silence_ms=options.min_silence_ms,
+            max_speech_s=LONGEST_CLIP_S - 2 * self._pad / RATE_HZ,
+        )
+        self._finder = SegmentFinder(finding)
         self._taken = 0  # of the finder's segments
         self._group: Segment | None = None
         self._held: list[Waveform] = []
@@ -95,13 +139,13 @@ class ClipCutter:
             if group is None:
                 self._group = segment
             elif (
-                segment.stop + _PAD - max(group.start - _PAD, 0) <= _LONGEST
+                segment.stop + self._pad - max(group.start - self._pad, 0) <= _LONGEST
                 and segment.start - group.stop <= _PAUSE
             ):
                 self._group = Segment(group.start, segment.stop)
             else:
                 # The pause between both is shared out.
-                reach = min(_PAD, max(segment.start - group.stop, 0) // 2)
+                reach = min(self._pad, max(segment.start - group.stop, 0) // 2)
                 clips.append(self._clip(group, group.stop + reach))
                 self._group = segment
         return clips
@@ -109,18 +153,18 @@ class ClipCutter:
     def _clip(self, group: Segment, stop: int | None = None) -> Clip:
         import numpy as np
 
-        start = max(group.start - _PAD, self._held_from)
-        stop = min(group.stop + _PAD if stop is None else stop, self._total, start + _LONGEST)
+        start = max(group.start - self._pad, self._held_from)
+        stop = min(group.stop + self._pad if stop is None else stop, self._total, start + _LONGEST)
         held = np.concatenate(self._held)
         return Clip(start, held[start - self._held_from : stop - self._held_from].copy())
 
     def _forget(self) -> None:
         """Let go of samples that no clip can need any more."""
-        wanted = [self._total - _PAD - RATE_HZ]
+        wanted = [self._total - self._pad - RATE_HZ]
         if self._group is not None:
-            wanted.append(self._group.start - _PAD)
+            wanted.append(self._group.start - self._pad)
         if self._finder.open_since is not None:
-            wanted.append(self._finder.open_since - _PAD)
+            wanted.append(self._finder.open_since - self._pad)
         first = max(min(wanted), 0)
         while self._held and self._held_from + len(self._held[0]) <= first:
             self._held_from += len(self._held.pop(0))

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from holdfast.runtime import Batch, Steps, Supervisor
-from holdfast.speech._clips import Clip, ClipCutter
+from holdfast.speech._clips import Clip, ClipCutter, CutOptions
 from holdfast.speech._formats import Transcript
 from holdfast.speech._languages import language_code
 from holdfast.speech._segments import RATE_HZ
 from holdfast.speech._transcript import Passage, ReadOptions, Word
+from holdfast.speech._turns import Turn, VoiceNaming, turns_of
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "ReadingRequest"]
 
+Heard: TypeAlias = Callable[[Passage, str], None]
 # The first alone, so that something is read soon; then as many as a processor likes at once.
 _CLIPS_AT_ONCE = 4
 
@@ -34,10 +36,12 @@ class ReadingRequest:
     Attributes:
         options: of the engine.
         language: a code or a name; "" for finding out.
+        cut: how the recording is cut into what is read at once.
     """
 
     options: ReadOptions = ReadOptions()
     language: str = ""
+    cut: CutOptions = CutOptions()
 
 
 class _Able(NamedTuple):
@@ -71,29 +75,32 @@ class Reading:
         self,
         blocks: Iterator[Waveform],
         request: ReadingRequest,
-        heard: Callable[[Passage], None] = lambda _: None,
+        heard: Heard = lambda *_: None,
+        voices: VoiceNaming | None = None,
     ) -> Steps[Transcript]:
         """Read a recording.
 
         Args:
             blocks: float32, shape (samples,), mono, 16 kHz, in order; read as they are needed.
             request: what is asked.
-            heard: told every passage as soon as it is read.
+            heard: told every passage as soon as it is read, and who says it; "" where nobody asked.
+            voices: names who speaks; passages then end where somebody else begins.
 
         Raises:
             OptionInvalid: the model cannot do that.
             MediaError: the recording cannot be used.
         """
-        able: _Able = yield self._supervisor.submit(self.model, _able, request.options)
+        options = request.options if voices is None else replace(request.options, words=True)
+        able: _Able = yield self._supervisor.submit(self.model, _able, options)
         language = language_code(request.language, able.languages) if request.language else ""
-        passages: list[Passage] = []
+        turns: list[Turn] = []
         waiting: list[Clip] = []
-        listening = _Listening(self._supervisor, self.voice_activity, blocks)
+        listening = _Listening(self._supervisor, self.voice_activity, blocks, request.cut)
         ended = False
         while not ended:
             clips, ended = yield from listening.more()
             waiting += clips
-            while len(waiting) >= (_CLIPS_AT_ONCE if passages else 1) or (ended and waiting):
+            while len(waiting) >= (_CLIPS_AT_ONCE if turns else 1) or (ended and waiting):
                 part, waiting = waiting[:_CLIPS_AT_ONCE], waiting[_CLIPS_AT_ONCE:]
                 if not language:
                     language = yield self._supervisor.submit(
@@ -101,29 +108,36 @@ class Reading:
                     )
                 found: Sequence[Sequence[Passage]] = yield self._supervisor.submit(
                     self.model, Batch(_read),
-                    _Asked([clip.waveform for clip in part], language, request.options),
+                    _Asked([clip.waveform for clip in part], language, options),
                 )  # fmt: skip
                 for clip, own in zip(part, found, strict=True):
-                    for passage in own:
+                    said = (
+                        [Turn(passage, "") for passage in own] if voices is None
+                        else (yield from turns_of(voices, clip, own))
+                    )  # fmt: skip
+                    for passage, speaker in said:
                         placed = _later(passage, clip.start_s)
-                        passages.append(placed)
-                        heard(placed)
+                        turns.append(Turn(placed, speaker))
+                        heard(placed, speaker)
         return Transcript(
             task=request.options.task,
             language=language or able.languages[0],
             duration_s=listening.samples / RATE_HZ,
-            passages=passages,
+            passages=[turn.passage for turn in turns],
+            speakers=[turn.speaker for turn in turns] if voices is not None else (),
         )
 
 
 class _Listening:
     """A recording on its way through voice activity detection, which may be another process."""
 
-    def __init__(self, supervisor: Supervisor, model: str, blocks: Iterator[Waveform]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, model: str, blocks: Iterator[Waveform], cut: CutOptions
+    ) -> None:
         self._supervisor = supervisor
         self._model = model
         self._blocks = blocks
-        self._cutter = ClipCutter()
+        self._cutter = ClipCutter(cut)
         self._held: object = None
         self.samples = 0
 

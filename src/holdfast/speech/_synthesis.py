@@ -9,10 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.errors import HoldfastError
+
 if TYPE_CHECKING:
     from holdfast.media import Waveform
 
-__all__ = ["SpokenVoice", "SynthesisEngine"]
+__all__ = ["SpokenVoice", "SynthesisEngine", "TextUnpronounceable"]
+
+
+class TextUnpronounceable(HoldfastError):
+    """A text of which a voice can say nothing: it is in signs that its model does not know."""
+
+    code = "text-unpronounceable"
+    exit_code = 2
+    http_status = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class SynthesisEngine(Protocol):
             float32, shape (samples,), mono, within [-1, 1]; empty where there is nothing to say.
 
         Raises:
+            OptionInvalid: there is no such voice.
+            TextUnpronounceable: the model knows no sign of it.
             EngineAnswerInvalid: what the model gives is no sound.
         """
 

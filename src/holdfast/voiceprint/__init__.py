@@ -1,7 +1,7 @@
 """Voiceprint: who speaks, as a point in a space where the same voice comes out close by."""
 
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
-from holdfast.voiceprint._app import Limits, Voiceprint, alike
+from holdfast.voiceprint._app import Limits, Voiceprint
 from holdfast.voiceprint._cohort import FEWEST_IN_COHORT, Cohort, CohortInvalid, mean_voice
 from holdfast.voiceprint._decide import (
     Decision,
@@ -18,6 +18,7 @@ from holdfast.voiceprint._engine import (
     embed_recording,
 )
 from holdfast.voiceprint._examine import NOT_EVALUATED, Detection, Examined, Heard
+from holdfast.voiceprint._naming import Naming
 from holdfast.voiceprint._quality import (
     Gates,
     Quality,
@@ -28,6 +29,7 @@ from holdfast.voiceprint._quality import (
     with_pauses,
 )
 from holdfast.voiceprint._sample import SampleVoices, sample_voices
+from holdfast.voiceprint._scores import alike
 from holdfast.voiceprint._spoof import Detector, SpoofEngine, detector_loader
 from holdfast.voiceprint._starter import starter_model
 from holdfast.voiceprint._voice import (
@@ -57,6 +59,7 @@ __all__ = [
     "Heard",
     "Identification",
     "Limits",
+    "Naming",
     "Quality",
     "RecordingTooLong",
     "Refusal",

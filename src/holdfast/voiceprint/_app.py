@@ -10,25 +10,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import NoDataFolder
 from holdfast.runtime import Steps, Supervisor
 from holdfast.voiceprint._admission import Admission
 from holdfast.voiceprint._again import enrolled_again
 from holdfast.voiceprint._answers import Candidate, Enrolment, Identification, Verification
-from holdfast.voiceprint._cohort import Cohort, CohortInvalid
+from holdfast.voiceprint._cohort import Cohort
 from holdfast.voiceprint._decide import Decision, Scale, SpoofVerdict, decide, spoof_refusals
 from holdfast.voiceprint._examine import Detection, Examined, Examiner, Hear
+from holdfast.voiceprint._naming import Naming
 from holdfast.voiceprint._quality import Gates, Quality, Refusal, refusals
+from holdfast.voiceprint._scores import Scores, alike
 
 if TYPE_CHECKING:
     from holdfast.media import AudioSource
     from holdfast.voiceprint.gallery import Gallery, Profile, Utterance
 
-__all__ = ["Limits", "Voiceprint", "alike"]
+__all__ = ["Limits", "Voiceprint"]
 
 # Of a recording that cannot be read.
 _UNHEARD = Quality(speech_s=0.0, snr_db=None, clipped=0.0)
-# With normalisation, of how many by cosine the normalised scores are looked at.
-_SHORTLIST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class Voiceprint:
         self._examiner = Examiner(supervisor, model, hear, scale, detection)
         self._gallery = gallery
         self._limits = limits or Limits()
-        self._cohort = cohort
+        self.scores = Scores(cohort)
 
     @property
     def gallery(self) -> Gallery:
@@ -109,39 +110,17 @@ class Voiceprint:
         """
         return self._examiner.judge(source)
 
-    def score(self, scale: Scale, enrolled: Any, probe: Any) -> float:
-        """Return how alike two embeddings are, as the scale reads it.
-
-        Args:
-            scale: says whether scores are cosines, or normalised.
-            enrolled: shape (dimension,).
-            probe: shape (dimension,).
+    def naming(self, by: str = "") -> Naming:
+        """Return what names the voices of one recording; ``by`` asks, for the audit log.
 
         Raises:
-            CohortInvalid: the scale's cohort is not here.
+            HoldfastError: the enrolled voices cannot be opened.
         """
-        score = alike(enrolled, probe)
-        cohort = self.cohort_of(scale)
-        return score if cohort is None else cohort.normalised(score, enrolled, probe)
-
-    def cohort_of(self, scale: Scale) -> Cohort | None:
-        """Return what a scale normalises scores with; None where they are cosines.
-
-        Raises:
-            CohortInvalid: the scale's cohort is not here.
-        """
-        if not scale.cohort:
-            return None
-        cohort = self._cohort()
-        if cohort is None or cohort.digest != scale.cohort or cohort.model != scale.model:
-            raise CohortInvalid(
-                "scores cannot be normalised",
-                why=f"the scale was fitted with the cohort {scale.cohort}, and here is "
-                f"{'none' if cohort is None else cohort.digest}",
-                hint="bring the cohort back, or fit again: holdfast voiceprint calibrate TRIALS "
-                "--data TEXT [--cohort DIR]",
-            )
-        return cohort
+        try:
+            gallery = self.gallery
+        except NoDataFolder:
+            return Naming(self._examiner, self.scores, None, by)  # nobody can have been enrolled
+        return Naming(self._examiner, self.scores, gallery, by)
 
     def enrol(
         self,
@@ -215,7 +194,7 @@ class Voiceprint:
     def _admission(self, speaker: str, model: str) -> Admission:
         known = self.gallery.utterances(speaker) if self.gallery.has(speaker) else []
         vectors = [each.vector for each in known if each.model == model]
-        return Admission(vectors, alike, self.score)
+        return Admission(vectors, alike, self.scores.score)
 
     def _utterance(self, found: Examined) -> Utterance:
         from holdfast.media import flac_bytes
@@ -292,7 +271,9 @@ class Voiceprint:
         wrong = self._wrong(found, self._limits.verify)
         candidates: list[Candidate] = []
         if found.vector is not None and not wrong:
-            for speaker, score in self._ranked(gallery, found, most):
+            for speaker, score in self.scores.ranked(
+                gallery, found.model, found.scale, found.vector, most
+            ):
                 try:
                     name = gallery.profile(speaker).display_name
                 except (TemplateTampered, UnknownSpeaker):
@@ -315,36 +296,12 @@ class Voiceprint:
             revision=found.revision,
         )
 
-    def _ranked(self, gallery: Gallery, found: Examined, most: int) -> list[tuple[str, float]]:
-        """Return the speakers at and above the threshold, the best first.
-
-        Normalised scores are those of the most alike by cosine: one who is not among these would
-        have to be brought up by the cohort past two hundred others.
-        """
-        from holdfast.voiceprint.gallery import TemplateTampered, UnknownSpeaker
-
-        probe, scale = _unit(found.vector), found.scale
-        cohort = self.cohort_of(scale)
-        if cohort is None:
-            return [*gallery.search(found.model, probe, most, scale.accept_at)]
-        scored = []
-        for speaker, _ in gallery.search(found.model, probe, max(_SHORTLIST, most), -1.0):
-            try:
-                template = gallery.template(speaker, found.model)
-            except (TemplateTampered, UnknownSpeaker):
-                continue
-            if template is not None:
-                cosine = alike(template.centroid, probe)
-                scored.append((speaker, cohort.normalised(cosine, template.centroid, probe)))
-        accepted = [each for each in scored if each[1] >= scale.accept_at]
-        return sorted(accepted, key=lambda each: -each[1])[:most]
-
     def _decided(self, found: Examined, centroid: Any, also: Sequence[Refusal] = ()) -> Decision:
         wrong = [*also, *refusals(found.quality, self._gates(self._limits.verify, found.scale))]
         if found.vector is None:
             told = [*spoof_refusals(found.spoof), *wrong]
             return Decision(outcome="inconclusive", reasons=tuple(told))
-        score = self.score(found.scale, centroid, found.vector)
+        score = self.scores.score(found.scale, centroid, found.vector)
         return decide(score, found.scale, wrong, found.spoof)
 
     def _wrong(self, found: Examined, gates: Gates) -> list[Refusal]:
@@ -374,15 +331,3 @@ class Voiceprint:
     @staticmethod
     def _gates(gates: Gates, scale: Scale) -> Gates:
         return replace(gates, min_same_voice=scale.min_same_voice)
-
-
-def alike(first: Any, second: Any) -> float:
-    """Return the cosine between two embeddings, shape (dimension,) each; -1 to 1."""
-    return float(_unit(first) @ _unit(second))
-
-
-def _unit(vector: Any) -> Any:
-    import numpy as np
-
-    length = float(np.linalg.norm(vector))
-    return (vector / length).astype(np.float32) if length else vector

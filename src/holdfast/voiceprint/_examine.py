@@ -127,16 +127,14 @@ class Examiner:
         quality = heard.quality
         if embedded.windows is not None:
             quality = replace(quality, same_voice=split_similarity(embedded.windows))
-        # Where nothing is decided, what is kept of voices need not be there.
-        own = self._scale() if judge else None
-        fits = own is not None and own.model == embedded.scale.model
         return Examined(
             speech=heard.speech,
             vector=embedded.vector,
             quality=quality,
             model=embedded.scale.model,
             revision=self._supervisor.status(self._model).revision,
-            scale=own if own is not None and fits else embedded.scale,
+            # Where nothing is decided, what is kept of voices need not be there.
+            scale=self.scale_of(embedded) if judge else embedded.scale,
             spoof=self._verdict(judged),
         )
 
@@ -148,6 +146,11 @@ class Examiner:
         """
         embedded: Embedded = yield self._supervisor.submit(self._model, Batch(embed_speech), speech)
         return embedded
+
+    def scale_of(self, embedded: Embedded) -> Scale:
+        """Return how scores are read: as was fitted here, or as the model says."""
+        own = self._scale()
+        return own if own is not None and own.model == embedded.scale.model else embedded.scale
 
     def judge(self, source: AudioSource) -> Steps[SpoofVerdict]:
         """Say whether the speech in a recording is a person's own.

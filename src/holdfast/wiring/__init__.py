@@ -1,21 +1,24 @@
 """Where objects are put together from settings; nothing else knows how they are made."""
 
+from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL
 from holdfast.wiring._provide import (
     Provide,
     Verify,
     provide_from_hub,
     provide_starter,
-    starter_repositories,
     verify_stored,
 )
 from holdfast.wiring._services import Services, configured_services, services_of
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity
 from holdfast.wiring._spoof import SPOOF_MODEL
+from holdfast.wiring._starter import starter_repositories
 from holdfast.wiring._voiceprint import VOICE_MODEL, voiceprint_of
 from holdfast.wiring._voices import KeptVoices
 
 __all__ = [
     "SPOOF_MODEL",
+    "STT_MODEL",
+    "TTS_MODEL",
     "VAD_MODEL",
     "VOICE_MODEL",
     "KeptVoices",

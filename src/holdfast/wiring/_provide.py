@@ -1,56 +1,44 @@
 """Bringing models: from the Hub, or, for the starter set, from packages by way of a hub of our own.
 
-The starter set is what works without any hub: models that travel inside installed packages. They
-are served by a hub of our own for as long as bringing them takes, so that they go the same way as
-every other model: planned, downloaded, verified, published in a home.
+The starter set's models are served by a hub of our own for as long as bringing them takes, so that
+they go the same way as every other model: planned, downloaded, verified, published in a home.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from holdfast.config import Settings
-from holdfast.errors import CorruptFiles, MissingExtra, NotHere, StorageFailed
+from holdfast.errors import CorruptFiles, NotHere, StorageFailed
 from holdfast.events import Event, Notice, Reporter
 from holdfast.places import sweep, temporary_name
 from holdfast.refs import RepoRef, RevisionRef
 from holdfast.runtime import Provided
-from holdfast.speech.engines._notices import LICENCE, README
-from holdfast.speech.engines.silero import MODEL_FILE
-from holdfast.voiceprint import starter_model
+from holdfast.wiring._starter import starter_repositories
 
 if TYPE_CHECKING:
-    from holdfast.mirror import Repositories
     from holdfast.provision import Wanted
 
 __all__ = [
     "SPOOF_HUB_REPO",
     "VAD_HUB_REPO",
-    "VAD_REPO",
     "VOICE_HUB_REPO",
-    "VOICE_REPO",
     "Provide",
     "Verify",
     "provide_from_hub",
     "provide_starter",
-    "starter_repositories",
     "verify_stored",
 ]
 
 Provide: TypeAlias = "Callable[[RevisionRef, Reporter], Provided]"
 Verify: TypeAlias = "Callable[[RevisionRef, Reporter], None]"
 
-VAD_REPO = RepoRef("holdfast/silero-vad")
 VAD_HUB_REPO = RepoRef("onnx-community/silero-vad")
-# The name says wherever it appears what the model is good for.
-VOICE_REPO = RepoRef("holdfast/voiceprint-demo-synthetic-voices-only")
 VOICE_HUB_REPO = RepoRef("speechbrain/spkrec-ecapa-voxceleb")
 SPOOF_HUB_REPO = RepoRef("Gustking/wav2vec2-large-xlsr-deepfake-audio-classification")
 # Of repositories that hold one model in many forms, the files that are used.
@@ -64,20 +52,29 @@ _FILES = {
 # Of all others, which are detectors of spoofing: no pickles.
 _DETECTOR_FILES = ("*.json", "*.safetensors", "*.onnx", "README.md", "LICENSE*")
 _SCRATCH = "holdfast-starter"
-_PACKAGE = "faster-whisper"
 
 
 def provide_from_hub(
-    settings: Settings, env: Mapping[str, str], also: Reporter | None = None
+    settings: Settings,
+    env: Mapping[str, str],
+    also: Reporter | None = None,
+    files: Mapping[RepoRef, Sequence[str]] | None = None,
 ) -> Provide:
-    """Return what brings models from the Hub to the home that ``settings`` mean."""
+    """Return what brings models from the Hub to the home that ``settings`` mean.
+
+    Args:
+        settings: where to, and where from.
+        env: the environment's variables.
+        also: told everything that happens, besides the runtime.
+        files: of repositories, patterns for those that are used.
+    """
+    used = {**_FILES, **(files or {})}
 
     def provide(ref: RevisionRef, report: Reporter) -> Provided:
         from holdfast.provision import Wanted
 
-        return _pulled(
-            settings, env, Wanted(ref, include=_FILES.get(ref.repo, _DETECTOR_FILES)), report, also
-        )
+        include = tuple(used.get(ref.repo, _DETECTOR_FILES))
+        return _pulled(settings, env, Wanted(ref, include=include), report, also)
 
     return provide
 
@@ -128,7 +125,7 @@ def provide_starter(
         # This machine is reached directly, whatever proxy leads to others.
         direct = {name: value for name, value in env.items() if not _names_a_proxy(name)}
         with ExitStack() as stack:
-            repositories = starter_repositories(stack.enter_context(_scratch()))
+            repositories = starter_repositories(stack.enter_context(_scratch()), (ref.repo,))
             # The revision is known before anything is asked for: the files' own digest.
             pinned = RevisionRef(ref.repo, repositories.at(ref.repo, ref.revision).id)
             try:
@@ -167,46 +164,6 @@ def verify_stored(settings: Settings, env: Mapping[str, str]) -> Verify:
             )
 
     return check
-
-
-def starter_repositories(root: Path) -> Repositories:
-    """Lay the starter set out below ``root`` as repositories for a hub to serve.
-
-    The same package gives the same revision on every machine.
-
-    Raises:
-        MissingExtra: the packages that the models travel in, or the hub's, are not installed.
-    """
-    model, package = _packaged_silero()
-    try:
-        from holdfast.mirror import Repositories
-    except ImportError as error:
-        raise _missing("the starter set cannot be served", str(error.name), "starter") from error
-    folder = root / VAD_REPO.id
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(model, folder / MODEL_FILE)
-    about = README.format(model=model.name, package=package)
-    (folder / "README.md").write_bytes(about.encode())
-    (folder / "LICENSE").write_bytes(LICENCE.encode())
-    shutil.copytree(starter_model(), root / VOICE_REPO.id)
-    return Repositories(root)
-
-
-def _packaged_silero() -> tuple[Path, str]:
-    """Return Silero's file inside faster-whisper, without importing that, and the version."""
-    spec = importlib.util.find_spec("faster_whisper")
-    folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
-    # With several versions of the model the last name is the newest.
-    found = sorted(path for folder in folders for path in folder.glob("assets/silero_vad*.onnx"))
-    if not found:
-        raise _missing("Silero's voice activity model is not here", _PACKAGE, "speech")
-    return found[-1], f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}"
-
-
-def _missing(what: str, package: str, extra: str) -> MissingExtra:
-    return MissingExtra(
-        what, why=f"{package} is not installed", hint=f"pip install 'holdfast[{extra}]'"
-    )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from holdfast.events import Reporter
 from holdfast.language import Backend
 from holdfast.refs import RepoRef, RevisionRef
 from holdfast.runtime import Backoff, Budget, Limits, ModelSpec, Provided, Supervisor
+from holdfast.speech import Reading, Speaking
 from holdfast.voiceprint import Voiceprint
+from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL, chosen_reader, chosen_voice
+from holdfast.wiring._convert import converter, reader_converter
 from holdfast.wiring._licences import UNSTATED, check_licence, with_licence
 from holdfast.wiring._provide import (
     VAD_HUB_REPO,
-    VAD_REPO,
     VOICE_HUB_REPO,
-    VOICE_REPO,
     Provide,
     Verify,
     provide_from_hub,
@@ -30,9 +31,9 @@ from holdfast.wiring._provide import (
 )
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity, vad_description
 from holdfast.wiring._spoof import SPOOF_MODEL, ChosenDetector, chosen_detector
+from holdfast.wiring._starter import STARTER_REPOS, VAD_REPO, VOICE_REPO
 from holdfast.wiring._voiceprint import (
     VOICE_MODEL,
-    converter,
     voice_description,
     voiceprint_of,
 )
@@ -45,7 +46,8 @@ __all__ = ["Services", "configured_services", "services_of"]
 class Services:
     """What the server's routes use. Whoever made it starts and closes the supervisor.
 
-    ``checkup`` is None where nothing is known of the machine's settings.
+    ``reading`` and ``speaking`` are None where no such model is mounted, and ``checkup`` where
+    nothing is known of the machine's settings.
     """
 
     supervisor: Supervisor
@@ -53,6 +55,9 @@ class Services:
     voiceprint: Voiceprint
     voices: KeptVoices
     language: Backend
+    service: ServiceSettings
+    reading: Reading | None = None
+    speaking: Speaking | None = None
     checkup: Checkup | None = None
 
 
@@ -72,19 +77,22 @@ def configured_services(
         also: told everything that happens, besides the runtime.
         only: ids of the models that are wanted; all of them when None.
     """
-    starter = service.profile == "starter"
-    bring = provide_starter if starter else provide_from_hub
+    starter = provide_starter(settings, env, also)
+    hub = provide_from_hub(settings, env, also, _files(service))
+
+    def provide(ref: RevisionRef, report: Reporter) -> Provided:
+        return (starter if ref.repo in STARTER_REPOS else hub)(ref, report)
+
     services = services_of(
-        bring(settings, env, also),
+        provide,
         verify_stored(settings, env),
         service=service,
         env=env,
         only=only,
-        provide_detector=provide_from_hub(settings, env, also),
-        convert=None if service.profile != "standard" else converter(settings, env, VOICE_HUB_REPO),
+        converters=_converters(settings, env, service),
     )
     # The starter set needs no network, so nothing is to be said about it.
-    seen = settings._replace(offline=True) if starter else settings
+    seen = settings._replace(offline=True) if service.profile == "starter" else settings
     return replace(services, checkup=Checkup(lambda: examine(seen, env)))
 
 
@@ -94,8 +102,7 @@ def services_of(
     *,
     service: ServiceSettings | None = None,
     env: Mapping[str, str] | None = None,
-    convert: Callable[[Path], Path] | None = None,
-    provide_detector: Provide | None = None,
+    converters: Mapping[str, Callable[[Path], Path]] | None = None,
     only: Collection[str] | None = None,
     backoff: Backoff | None = None,
 ) -> Services:
@@ -106,8 +113,7 @@ def services_of(
         verify: checks what is on disk; raises when a file is wrong.
         service: how they are run.
         env: the environment's variables, which say where data may be kept.
-        convert: makes what the speaker model is loaded from.
-        provide_detector: brings the detector of spoofing; ``provide`` does when None.
+        converters: by model, makes what it is loaded from.
         only: ids of the models that are wanted; all of them when None.
         backoff: pauses between attempts.
 
@@ -116,53 +122,72 @@ def services_of(
     """
     service = service or ServiceSettings()
     detector = chosen_detector(service)
-    specs = _models(provide, verify, service, convert)
-    if detector is not None:
-        bring = provide_detector or provide
-        specs.append(_detector_spec(detector, bring, verify, service))
-    unknown = sorted(set(service.models) - {spec.id for spec in specs})
+    wanted = _models(service, detector)
+    unknown = sorted(set(service.models) - set(wanted))
     if unknown:
         raise ConfigInvalid(
             f"there are settings for models that the profile {service.profile} has not",
-            why=f"[models.{unknown[0]}]; it has {', '.join(spec.id for spec in specs)}",
+            why=f"[models.{unknown[0]}]; it has {', '.join(wanted)}",
             hint="correct the name in holdfast.toml",
         )
-    if only is not None:
-        specs = [spec for spec in specs if spec.id in only]
+    specs = [
+        _spec(model, ref, {**description, "convert": (converters or {}).get(model)},
+              provide, verify, service)
+        for model, (ref, description) in wanted.items()
+        if only is None or model in only
+    ]  # fmt: skip
     budget = Budget(service.memory_budget_mb, service.when_full)
     supervisor = Supervisor(specs, backoff=backoff, budget=budget)
-    language = Backend(service.language_url, service.language_key, service.deadline_s)
     voices = KeptVoices(service, env if env is not None else os.environ)
-    voiceprint = voiceprint_of(supervisor, service, voices, detector)
-    return Services(supervisor, VoiceActivity(supervisor), voiceprint, voices, language)
+    return Services(
+        supervisor,
+        VoiceActivity(supervisor),
+        voiceprint_of(supervisor, service, voices, detector),
+        voices,
+        Backend(service.language_url, service.language_key, service.deadline_s),
+        service,
+        Reading(supervisor, STT_MODEL, VAD_MODEL) if STT_MODEL in wanted else None,
+        Speaking(supervisor, TTS_MODEL) if TTS_MODEL in wanted else None,
+    )
 
 
 def _models(
-    provide: Provide,
-    verify: Verify | None,
-    service: ServiceSettings,
-    convert: Callable[[Path], Path] | None,
-) -> list[ModelSpec]:
-    starter = service.profile == "starter"
+    service: ServiceSettings, detector: ChosenDetector | None
+) -> dict[str, tuple[RevisionRef, Mapping[str, Any]]]:
+    """Return where each model comes from, and what it is."""
+    starter, gpu = service.profile == "starter", service.profile == "gpu"
     voice = voice_description()
-    if service.profile == "gpu":
+    if gpu:
         # In torch, whose import would keep everybody else in this process waiting.
         voice |= {"device": "cuda", "devices": ("cpu", "cuda"), "isolate": True}
-    models: list[tuple[str, RepoRef, Mapping[str, Any]]] = [
-        (VAD_MODEL, VAD_REPO if starter else VAD_HUB_REPO, vad_description()),
-        (VOICE_MODEL, VOICE_REPO if starter else VOICE_HUB_REPO, {**voice, "convert": convert}),
-    ]
-    return [
-        _spec(model, RevisionRef(repo), description, provide, verify, service)
-        for model, repo, description in models
-    ]
+    models: dict[str, tuple[RevisionRef, Mapping[str, Any]]] = {
+        VAD_MODEL: (RevisionRef(VAD_REPO if starter else VAD_HUB_REPO), vad_description()),
+        VOICE_MODEL: (RevisionRef(VOICE_REPO if starter else VOICE_HUB_REPO), voice),
+    }
+    for chosen in (chosen_reader(service), chosen_voice(service)):
+        if chosen is not None:
+            models[chosen.id] = (chosen.named.ref, chosen.description)
+    if detector is not None:
+        models[SPOOF_MODEL] = (detector.ref, detector.description(gpu=gpu))
+    return models
 
 
-def _detector_spec(
-    detector: ChosenDetector, provide: Provide, verify: Verify | None, service: ServiceSettings
-) -> ModelSpec:
-    description = detector.description(gpu=service.profile == "gpu")
-    return _spec(SPOOF_MODEL, detector.ref, description, provide, verify, service)
+def _files(service: ServiceSettings) -> dict[RepoRef, Sequence[str]]:
+    """Return which files are used of the repositories that the settings choose."""
+    chosen = (chosen_reader(service), chosen_voice(service))
+    return {each.named.ref.repo: each.files for each in chosen if each is not None}
+
+
+def _converters(
+    settings: Settings, env: Mapping[str, str], service: ServiceSettings
+) -> dict[str, Callable[[Path], Path]]:
+    found: dict[str, Callable[[Path], Path]] = {}
+    if service.profile == "standard":
+        found[VOICE_MODEL] = converter(settings, env, VOICE_HUB_REPO)
+    reader = chosen_reader(service)
+    if reader is not None and reader.named.ref.repo not in STARTER_REPOS:
+        found[STT_MODEL] = reader_converter(settings, env, reader.named)
+    return found
 
 
 def _spec(

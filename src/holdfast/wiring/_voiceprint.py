@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.config import ServiceSettings, Settings
-from holdfast.places import SearchPath, surroundings
-from holdfast.refs import RepoRef
-from holdfast.runtime import Needs, Supervisor, check_wanted, done_apart
+from holdfast.config import ServiceSettings
+from holdfast.runtime import Needs, Supervisor, check_wanted
 from holdfast.voiceprint import (
-    FINGERPRINT_FILE,
-    SCALE_FILE,
     Gates,
     Heard,
     Limits,
     RecordingTooLong,
     Voiceprint,
-    fingerprint,
     load_voice,
     measure,
     spoken,
@@ -33,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.media import AudioSource
     from holdfast.speech import VoiceActivityEngine
 
-__all__ = ["VOICE_MODEL", "converter", "voice_description", "voiceprint_of"]
+__all__ = ["VOICE_MODEL", "voice_description", "voiceprint_of"]
 
 VOICE_MODEL = "voiceprint"
 _LONGEST_S = 600
@@ -49,41 +41,6 @@ def voice_description() -> dict[str, Any]:
         "needs": Needs(memory_mb=300),
         "max_batch": 8,
     }
-
-
-def converter(settings: Settings, env: Mapping[str, str], repo: RepoRef) -> Callable[[Path], Path]:
-    """Return what makes a graph of a revision's checkpoint, once, in the home."""
-
-    def convert(folder: Path) -> Path:
-        from holdfast.store import Derivation, RepoFolder, derived
-        from holdfast.voiceprint.engines.ecapa import CONVERTER, GRAPH
-
-        if (folder / GRAPH).is_file():
-            return folder  # somebody has done it already
-        home = SearchPath(settings, surroundings(env)).home
-        home.make()
-        what = Derivation("onnx", CONVERTER, _make_graph)
-        own = RepoFolder(home.hub, repo)
-        proven = home.probe.lock == "proven"
-        return derived(own, folder.name, folder, what, home.modes, proven=proven)
-
-    return convert
-
-
-def _make_graph(source: Path, target: Path) -> None:
-    # Torch takes seconds and the interpreter while it is imported, and a gigabyte for good.
-    done_apart("the conversion to a graph", graph_of, source, target)
-
-
-def graph_of(source: Path, target: Path) -> None:
-    """Make a graph of a checkpoint, and what goes with it."""
-    from holdfast.voiceprint.engines.ecapa import CHECKPOINT, convert_ecapa
-
-    convert_ecapa(source, target)
-    # The graph stands for the checkpoint: templates of the one are compared with the other's.
-    (target / FINGERPRINT_FILE).write_text(fingerprint(source / CHECKPOINT), "ascii")
-    if (source / SCALE_FILE).is_file():
-        shutil.copyfile(source / SCALE_FILE, target / SCALE_FILE)
 
 
 def voiceprint_of(

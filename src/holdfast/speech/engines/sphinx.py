@@ -26,7 +26,6 @@ ACOUSTIC = "en-us"
 LANGUAGE_MODEL = "en-us.lm.bin"
 DICTIONARY = "cmudict-en-us.dict"
 _FRAMES_PER_S = 100
-_BLOCK_SAMPLES = 8_000
 # <s>, <sil>, [NOISE], ++UM++ are no words; the(2) is the second way to pronounce one.
 _NO_WORD = re.compile(r"[<\[+].*")
 _VARIANT = re.compile(r"\(\d+\)$")
@@ -59,6 +58,8 @@ def load_sphinx(folder: Path, device: str = "cpu") -> SphinxEngine:
         decoder = Decoder(
             hmm=str(folder / ACOUSTIC), lm=str(folder / LANGUAGE_MODEL),
             dict=str(folder / DICTIONARY), loglevel="FATAL",
+            # Nothing of one clip is carried over to the next one.
+            cmn="batch", remove_noise=False,
         )  # fmt: skip
     except (RuntimeError, ValueError, OSError) as error:
         raise EngineUnusable(
@@ -115,9 +116,9 @@ class SphinxEngine:
         decoder = self._decoder
         decoder.start_utt()
         try:
-            for start in range(0, len(samples), _BLOCK_SAMPLES):
-                check_wanted()
-                decoder.process_raw(samples[start : start + _BLOCK_SAMPLES].tobytes())
+            check_wanted()
+            # Whole, so that its mean is known before the first sound is judged.
+            decoder.process_raw(samples.tobytes(), full_utt=True)
         finally:
             decoder.end_utt()
         if not decoder.hyp():
