@@ -1,6 +1,7 @@
 // Type and listen: a text becomes speech, to be heard and kept.
 
 import { told } from "./holdfast.js";
+import { withLengths } from "./waveform.js";
 
 const form = document.getElementById("say");
 const text = document.getElementById("say-text");
@@ -60,7 +61,7 @@ form.addEventListener("submit", async (event) => {
     const answer = await fetch("/v1/audio/speech", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked),
     });
-    if (answer.ok) await hear(await answer.blob(), ending, performance.now() - began);
+    if (answer.ok) await hear(await withLengths(await answer.blob()), ending, performance.now() - began);
     else say(await told(answer));
   } catch {
     say("The service does not answer.");

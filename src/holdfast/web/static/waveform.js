@@ -37,6 +37,19 @@ export function draw(canvas, sound, regions) {
   }
 }
 
+/** Return a WAV file that says how long it is; one that was sent while it was made does not. */
+export async function withLengths(sound) {
+  const view = new DataView(await sound.arrayBuffer());
+  const named = (at, name) => [...name].every((letter, i) => view.getUint8(at + i) === letter.charCodeAt(0));
+  const size = view.byteLength;
+  if (size < 12 || !named(0, "RIFF") || view.getUint32(4, true) !== 0xffffffff) return sound;
+  view.setUint32(4, size - 8, true);
+  let at = 12;
+  while (at + 8 <= size && !named(at, "data")) at += 8 + 2 * Math.ceil(view.getUint32(at + 4, true) / 2);
+  if (at + 8 <= size) view.setUint32(at + 4, size - at - 8, true);
+  return new Blob([view], { type: sound.type });
+}
+
 /** Return a sound's first channel as a WAV file: 16 bits, so that its length stands in its head. */
 export function wavOf(sound) {
   const samples = sound.getChannelData(0);
