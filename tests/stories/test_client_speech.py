@@ -10,6 +10,7 @@ import io
 import json
 import socket
 import time
+import wave
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from holdfast.client import (
     TranscriptSegment,
     TranscriptWord,
 )
+from holdfast.media import SoundEncoder
+from tests.support.audio import tone
 from tests.support.wire import Wire, answer, json_answer, stream_of, until, wired
 
 SPEAK, READ = "/v1/audio/speech", "/v1/audio/transcriptions"
@@ -110,7 +113,7 @@ def test_text_becomes_sound(wire: Wire) -> None:
     )
     assert said == SOUND
     assert json.loads(wire.bodies[0]) == json.loads(wire.bodies[1]) == {
-        "model": "tts-1", "input": "Gr\u00fc\u00dfe", "voice": "ash", "response_format": "mp3",
+        "input": "Gr\u00fc\u00dfe", "voice": "ash", "response_format": "mp3",
         "speed": 1.5,
     }  # fmt: skip
     in_both_ways(wire, "speak", "hello", model="espeak")
@@ -125,6 +128,21 @@ def test_sound_is_told_as_it_is_whatever_it_is_called(wire: Wire, kind: str) -> 
     wire.says[SPEAK] = answer("200 OK", SOUND, Content_Type=kind)
     assert in_both_ways(wire, "speak", "hello") == SOUND
     assert b"".join(in_both_ways(wire, "speak_stream", "hello")) == SOUND
+
+
+def test_a_wav_file_that_was_sent_while_it_was_made_says_how_long_it_is(wire: Wire) -> None:
+    encoder = SoundEncoder("wav", 16_000)
+    made = b"".join(
+        [encoder.feed(tone(0.5, 16_000)[0]), encoder.feed(tone(0.25, 16_000)[0]), encoder.finish()]
+    )
+    wire.says[SPEAK] = answer("200 OK", made, Content_Type="audio/wav")
+    with wave.open(io.BytesIO(in_both_ways(wire, "speak", "hello"))) as file:
+        assert (file.getnframes(), file.getframerate()) == (12_000, 16_000)
+        assert len(file.readframes(12_001)) == 24_000
+    assert b"".join(in_both_ways(wire, "speak_stream", "hello")) == made
+    for odd in (made[:4], made[:12], made[:20], b"RIFF" + b"\xff" * 40):
+        wire.says[SPEAK] = answer("200 OK", odd, Content_Type="audio/wav")
+        assert len(in_both_ways(wire, "speak", "hello")) == len(odd)
 
 
 @pytest.mark.parametrize("method", ["speak", "speak_stream"])
@@ -225,7 +243,7 @@ def test_a_recording_is_read_segment_by_segment(wire: Wire, tmp_path: Path) -> N
     assert b'filename="morning.flac"' in wire.bodies[0]
     for head, body in zip(wire.asked, wire.bodies, strict=True):
         assert form_of(body, head) == {
-            "model": [b"whisper-1"], "response_format": [b"verbose_json"], "file": [SOUND]
+            "response_format": [b"verbose_json"], "file": [SOUND]
         }  # fmt: skip
     with Client(wire.url) as client:
         assert client.transcribe(io.BytesIO(SOUND)).language == "english"
@@ -267,7 +285,7 @@ def test_what_is_said_elsewhere_is_read_in_english(wire: Wire) -> None:
     found = in_both_ways(wire, "translate", SOUND, prompt="names", temperature=0)
     assert found.raw["task"] == "translate"
     assert form_of(wire.bodies[0], wire.asked[0]) == {
-        "model": [b"whisper-1"], "prompt": [b"names"], "temperature": [b"0"],
+        "prompt": [b"names"], "temperature": [b"0"],
         "response_format": [b"verbose_json"], "file": [SOUND],
     }  # fmt: skip
 

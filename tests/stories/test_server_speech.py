@@ -119,7 +119,7 @@ def test_health_readiness_and_models(server: str, client: urllib3.PoolManager) -
         "ready",
         "voice-activity-detection",
     )
-    assert (model["repository"], model["licence"]) == ("holdfast/silero-vad", "MIT")
+    assert (model["repository"], model["licence"]) == ("holdfast/silero-vad", "mit")
     assert len(model["revision"]) == 40
     assert model["load_s"] > 0
     assert model["hardware"]["met"] is True

@@ -21,7 +21,6 @@ from holdfast.events import Progress, Reporter
 from holdfast.refs import RevisionRef
 from holdfast.runtime import Backoff, Provided
 from holdfast.server import ServerSettings, running_server
-from holdfast.speech import sample_recording
 from holdfast.voiceprint import sample_voices
 from holdfast.wiring import (
     VAD_MODEL,
@@ -145,22 +144,6 @@ def test_the_machine_is_told_of(browser: Browser, server: str, home: dict[str, s
         expect(machine).to_contain_text(f"models live in {home['HOLDFAST_HOME']}")
         expect(machine).to_contain_text("are free at")
         expect(page.locator("#live-up")).to_contain_text("Up for")
-
-
-def test_a_recording_is_tried_on_the_page(browser: Browser, server: str, tmp_path: Path) -> None:
-    with browsing(browser, server, errors=True) as page:
-        page.set_input_files("#vad-file", sample_recording())
-        page.get_by_role("button", name="Find speech").click()
-        expect(page.locator("#vad-told")).to_have_text("2 segment(s), 4.31 s of speech.")
-        expect(page.locator("#vad-segments li")).to_have_text(["0.48 to 2.21 s", "4.13 to 6.72 s"])
-        drawn = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
-        assert page.locator("#vad-wave").evaluate(drawn) > 3  # two colours, and none
-
-        rubbish = tmp_path / "rubbish.wav"
-        rubbish.write_bytes(b"no sound" * 99)
-        page.set_input_files("#vad-file", rubbish)
-        page.get_by_role("button", name="Find speech").click()
-        expect(page.locator("#vad-told")).to_contain_text("the recording cannot be read as audio")
 
 
 def test_a_voice_is_enrolled_verified_and_identified_on_the_page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,12 +27,14 @@ _OPTIONS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Yield a browser, or skip where there is none."""
+def chromium(*, hears: Path | None = None) -> Iterator[Browser]:
+    """Yield a browser, or skip where there is none; its microphone hears a WAV file, or a tone."""
     if _CHROMIUM is None:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_OPTIONS)
+        heard = [f"--use-file-for-fake-audio-capture={hears}"] if hears is not None else []
+        options = [*_OPTIONS, *heard]
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=options)
         try:
             yield browser
         finally:

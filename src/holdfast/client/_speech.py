@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/audio
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -29,8 +30,7 @@ TextForm = Literal["text", "srt", "vtt"]
 _SPEAK = "/v1/audio/speech"
 _READ = "/v1/audio/transcriptions"
 _TRANSLATE = "/v1/audio/translations"
-# The names that every server of OpenAI's interface knows its own models by.
-_SPEAKING, _READING = "tts-1", "whisper-1"
+_UNKNOWN = b"\xff\xff\xff\xff"
 _GRANULARITIES = "timestamp_granularities[]"
 
 
@@ -145,14 +145,12 @@ class Asked:
 
     def form(self, response_format: str, **more: str) -> dict[str, str | Sequence[str]]:
         """Return the fields of the request, but for the recording."""
-        given = {"language": self.language, "prompt": self.prompt, "temperature": self.temperature}
+        given = {"model": self.model, "language": self.language, "prompt": self.prompt,
+                 "temperature": self.temperature}  # fmt: skip
         said = {name: str(value) for name, value in given.items() if value is not None}
-        fields: dict[str, str | Sequence[str]] = {
-            "model": self.model or _READING, "response_format": response_format, **said, **more,
-        }  # fmt: skip
         for text in said.values():
             check_text(text)
-        return fields
+        return {**said, "response_format": response_format, **more}
 
 
 class SpeechCalls:
@@ -167,7 +165,9 @@ class SpeechCalls:
         check_text(voice)
         if response_format not in get_args(SoundForm):
             raise ValueError(f"sound comes as {', '.join(get_args(SoundForm))}")
-        asked = {"model": model or _SPEAKING, "input": text, "voice": voice, "speed": speed}
+        asked = {"input": text, "voice": voice, "speed": speed}
+        if model is not None:
+            asked["model"] = model
         return Call(
             "POST",
             _SPEAK,
@@ -238,7 +238,26 @@ def _reading(
 def _sound(reply: Reply) -> bytes:
     if not isinstance(reply.content, bytes):
         raise TypeError("it is no sound")
-    return reply.content
+    return _with_lengths(reply.content)
+
+
+def _with_lengths(sound: bytes) -> bytes:
+    """Return a WAV file that says how long it is; one that was sent while it was made does not.
+
+    Source: https://learn.microsoft.com/windows/win32/xaudio2/resource-interchange-file-format--riff-
+    """
+    if sound[:4] != b"RIFF" or sound[4:8] != _UNKNOWN:
+        return sound
+    whole = bytearray(sound)
+    whole[4:8] = struct.pack("<I", len(sound) - 8)
+    at = 12
+    while at + 8 <= len(sound):
+        if sound[at : at + 4] == b"data":
+            whole[at + 4 : at + 8] = struct.pack("<I", len(sound) - at - 8)
+            return bytes(whole)
+        (size,) = struct.unpack_from("<I", sound, at + 4)
+        at += 8 + size + size % 2
+    return sound
 
 
 def _text(reply: Reply) -> str:

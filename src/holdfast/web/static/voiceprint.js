@@ -1,6 +1,7 @@
 // The panel about voices: recordings from files or the microphone, enrolled, verified, identified.
 
 import { told } from "./holdfast.js";
+import { recordWith } from "./recorder.js";
 
 const ROOT = "/v1/voiceprint";
 const LONGEST_MS = 30_000;
@@ -13,14 +14,21 @@ const figures = document.getElementById("voice-figures");
 const spoofing = document.getElementById("voice-spoof");
 const reasons = document.getElementById("voice-reasons");
 let recorded = null; // stands in for a file until one is chosen
-let recorder = null;
 
 const ACTS = { enroll, verify, identify, spoof };
 const ABOUT_SPEAKERS = ["enroll", "verify"];
 
 document.getElementById("voice").addEventListener("submit", (event) => event.preventDefault());
 files.addEventListener("change", () => (recorded = null));
-record.addEventListener("click", () => (recorder ? recorder.stop() : listen()));
+recordWith(record, {
+  longestMs: LONGEST_MS,
+  begun: () => say("Recording: speak for some ten seconds."),
+  refused: say,
+  done: (heard) => {
+    recorded = heard;
+    say("Recorded. Enroll, verify or identify it.");
+  },
+});
 
 for (const button of document.querySelectorAll("button[data-voice]")) {
   button.addEventListener("click", async () => {
@@ -154,29 +162,4 @@ function show(found) {
       return item;
     }),
   );
-}
-
-async function listen() {
-  let stream;
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-  } catch {
-    return say("The microphone cannot be used: allow it in the browser, or choose a file.");
-  }
-  const parts = [];
-  recorder = new MediaRecorder(stream);
-  recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
-  recorder.addEventListener("stop", () => {
-    for (const track of stream.getTracks()) track.stop();
-    recorded = new Blob(parts, { type: recorder.mimeType });
-    recorder = null;
-    record.textContent = "Record";
-    record.setAttribute("aria-pressed", "false");
-    say("Recorded. Enroll, verify or identify it.");
-  });
-  recorder.start();
-  setTimeout(() => recorder?.stop(), LONGEST_MS);
-  record.textContent = "Stop";
-  record.setAttribute("aria-pressed", "true");
-  say("Recording: speak for some ten seconds.");
 }
