@@ -1,6 +1,7 @@
 """Speaking, in OpenAI's form: ``/v1/audio/speech``."""
 
 import base64
+import io
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Literal
@@ -126,21 +127,26 @@ def _flow(request: Request, speaking: Speaking, asked: SpeechAsked) -> Flow[Spok
 
 
 class _Encoding:
-    """Makes an encoder once the first sentence says at which rate."""
+    """Makes an encoder once the first sentence says at which rate.
+
+    FLAC comes whole, at the end: without a length in its header common readers take it for endless.
+    """
 
     def __init__(self, form: SoundForm) -> None:
         self._form = form
+        self._whole = io.BytesIO() if form == "flac" else None
         self._encoder: SoundEncoder | None = None
 
     def of(self, sound: Waveform, rate_hz: int) -> bytes:
         """Return what of the recording can be sent now."""
         if self._encoder is None:
-            self._encoder = SoundEncoder(self._form, rate_hz)
+            self._encoder = SoundEncoder(self._form, rate_hz, self._whole)
         return self._encoder.feed(sound)
 
     def finish(self) -> bytes:
         """Return the rest of it."""
-        return self._encoder.finish() if self._encoder is not None else b""
+        rest = self._encoder.finish() if self._encoder is not None else b""
+        return rest if self._whole is None else self._whole.getvalue()
 
 
 def _delta(sound: bytes) -> bytes:

@@ -1,0 +1,48 @@
+"""Forty plain sentences of everyday English, for readers of speech to be tried on."""
+
+from __future__ import annotations
+
+__all__ = ["PLAIN"]
+
+PLAIN = (
+    "the man walked down the street to the store",
+    "she said that she would be home before dinner",
+    "we will have to wait for the next train",
+    "he told me the story of his life",
+    "the children were playing in the garden",
+    "i would like to have a cup of coffee",
+    "they had been waiting for more than an hour",
+    "the weather is going to be warm tomorrow",
+    "you can find the answer in this book",
+    "my brother is looking for a new job",
+    "the doctor told him to stay in bed",
+    "there are many people in the city today",
+    "she opened the window and looked outside",
+    "the water in the river is very cold",
+    "he put the letter on the kitchen table",
+    "we have known each other for many years",
+    "the company will open a new office next year",
+    "i do not know what happened last night",
+    "the teacher asked the students to sit down",
+    "it was the best day of the whole summer",
+    "please close the door when you leave",
+    "the old house on the hill has been sold",
+    "he was born in a small town near the sea",
+    "they want to build a bridge across the river",
+    "the president will speak to the people tonight",
+    "my father used to work in this building",
+    "the news came as a great surprise to everyone",
+    "you should talk to your mother about it",
+    "the car stopped in front of the hotel",
+    "he could not remember the name of the song",
+    "the two friends went to the same school",
+    "she has three sisters and one brother",
+    "the police are looking for the young man",
+    "we need to find a better way to do this",
+    "the door was open and the lights were on",
+    "he spent all of his money in one week",
+    "the meeting will begin at nine in the morning",
+    "a large number of people came to the party",
+    "the dog was sleeping under the table",
+    "i hope to see you again very soon",
+)
