@@ -36,7 +36,7 @@ SENTENCES = {
     "a": "a",
     "SHE PACKED FOUR SANDWICHES, A MAP AND A WARM COAT.": "she packed four sandwiches, a map and "
     "a warm coat.",
-    "An <unk> sign, naïve and 你 left out": "An less than unk greater than sign, naïve and 你 left out",
+    "An <unk>, naïve and 你 left out": "An less than unk greater than, naïve and 你 left out",
 }
 SPEEDS = (0.5, 1.0, 3.0)
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
