@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.libraries import environment
 pytestmark = [pytest.mark.libraries]
 
 _ROOT = Path(__file__).resolve().parents[2]
-SPEEDS = (0.25, 0.5, 1.0, 1.7, 4.0)
+SPEEDS = (0.5, 1.0, 3.0)
 SENTENCES = 5
 VOICES = {"english": ["default"], "several": ["0", "1", "2"], "steady": ["default"],
           "unblanked": ["default"]}  # fmt: skip
@@ -71,7 +72,7 @@ def test_the_sound_is_transformers(made: Path, kind: str, speed: float) -> None:
                 kept[f"{side} {kind} {voice} {speed} {number}"] for side in ("ours", "plain")
             )
             assert ours.dtype == np.float32
-            assert len(ours) > 1000
+            assert len(ours) > 100
             assert np.abs(ours).max() > 0.01
             np.testing.assert_allclose(ours, np.clip(plain, -1, 1), atol=TOLERANCE, rtol=0)
             heard.append(ours[:1000].tobytes())
@@ -86,7 +87,7 @@ def test_speed_makes_it_shorter(made: Path, kind: str) -> None:
         for speed in SPEEDS
     ]
     # A sign takes one frame at least, whatever the speed.
-    assert all(slower > 1.3 * faster for slower, faster in zip(lengths, lengths[1:], strict=False))
+    assert all(slower > 1.3 * faster for slower, faster in pairwise(lengths))
 
 
 def test_a_model_of_phonemes_gets_them_from_espeak(made: Path) -> None:

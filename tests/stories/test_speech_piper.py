@@ -1,4 +1,4 @@
-"""Voices in Piper's layout: phonemes of espeak-ng, their numbers, and a graph that is really run."""
+"""Voices in Piper's layout: phonemes of espeak-ng, their numbers, and a graph that really runs."""
 
 # ruff: noqa: RUF001 - signs of the IPA
 

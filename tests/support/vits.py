@@ -45,14 +45,13 @@ def write_vits(
     config = VitsConfig(**{"vocab_size": len(vocabulary), "pad_token_id": 0, **sizes})
     model = VitsModel(config).eval()
     with torch.no_grad():
-        # Random durations of some frames for a sign, and sound that is to be heard.
-        for name, weights in model.named_parameters():
-            if name.startswith("decoder.") and weights.dim() > 1:
-                weights.mul_(1.5)
         # A flow that is new leaves all as it is: then speakers and texts would hardly differ.
         for name, weights in model.named_parameters():
-            if "conv_post" in name or "translate" in name or "log_scale" in name:
-                weights.copy_(0.3 * torch.randn_like(weights))
+            if name.startswith("flow.") and "conv_post" in name:
+                weights.copy_(0.1 * torch.randn_like(weights))
+            # And sounds would last for seconds, all at full scale.
+            if "conv_proj" in name or name.startswith("decoder.conv_post"):
+                weights.mul_(0.1)
     model.save_pretrained(folder)
     _as_published(folder / "model.safetensors")
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False, indent=2))
