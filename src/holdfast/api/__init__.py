@@ -12,6 +12,7 @@ from holdfast.api._doors import Doors, PassDoors
 from holdfast.api._errors import error_body, install_error_handlers, request_id
 from holdfast.api._language import language_routes
 from holdfast.api._observe import Metrics, Observe
+from holdfast.api._realtime import realtime_routes
 from holdfast.api._service import model_routes, service_routes
 from holdfast.api._speech import speech_routes
 from holdfast.api._synthesis import synthesis_routes
@@ -38,6 +39,7 @@ __all__ = [
     "install_error_handlers",
     "language_routes",
     "model_routes",
+    "realtime_routes",
     "request_id",
     "service_routes",
     "speech_routes",

@@ -20,6 +20,7 @@ SESSION_COOKIE = "holdfast_session"
 # has none before it could send one, and what the page is made of is in every copy of Holdfast.
 _OPEN = frozenset({"/health", "/ready", "/session"})
 _OPEN_BELOW = "/static/"
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -73,10 +74,10 @@ class RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] != "http" or self._admits(scope):
+        if scope["type"] not in {"http", "websocket"} or self._admits(scope):
             await self._app(scope, receive, send)
             return
-        if scope["path"] == "/" and scope["method"] == "GET":
+        if scope["path"] == "/" and scope.get("method") == "GET":
             await self._sign_in()(scope, receive, send)
             return
         refusal = KeyInvalid(
@@ -96,6 +97,10 @@ class RequireKey:
                 given += [token.strip()] if scheme.lower() == b"bearer" else []
             elif name == b"cookie":
                 cookies.append(_session_of(value.decode("latin-1")))
+        for offered in scope.get("subprotocols", ()):
+            # A browser cannot add a header to a websocket; this is how OpenAI's clients send it.
+            if offered.startswith(_KEY_SUBPROTOCOL):
+                given.append(offered.removeprefix(_KEY_SUBPROTOCOL).encode())
         # Every one is compared, and in the same time, whatever it is.
         matches = [self._session.is_key(token) for token in given]
         matches += [self._session.is_token(cookie) for cookie in cookies]

@@ -5,7 +5,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -112,7 +112,7 @@ class Observe:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         own = _id_of(scope)
@@ -120,16 +120,18 @@ class Observe:
 
         async def noted(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = own
+            elif message["type"] == "websocket.accept":
+                status = HTTPStatus.SWITCHING_PROTOCOLS
             await send(message)
 
         token = request_id.set(own)
         try:
             await self._app(scope, receive, noted)
         except Exception:
-            _log.exception("%s %s failed (%s)", scope["method"], scope["path"], own)
+            _log.exception("%s %s failed (%s)", _method(scope), scope["path"], own)
             if status:
                 raise  # the answer has begun: only the connection can be ended
             await unexpected()(scope, receive, noted)
@@ -140,11 +142,11 @@ class Observe:
     def _note(self, scope: Scope, status: int, seconds: float, own: str) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         # A method is whatever word a client sends: numbers are kept for those that there are.
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        method = _method(scope) if _method(scope) in _METHODS else "OTHER"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
         facts = {
-            "method": scope["method"],
+            "method": _method(scope),
             "path": scope["path"],
             "status": status,
             "ms": round(1000 * seconds, 1),
@@ -154,6 +156,10 @@ class Observe:
             "%(method)s %(path)s %(status)d in %(ms).1f ms (%(request_id)s)", facts,
             extra={"facts": facts},
         )  # fmt: skip
+
+
+def _method(scope: Scope) -> str:
+    return str(scope.get("method", "GET"))  # of a websocket, which begins as one
 
 
 def _id_of(scope: Scope) -> str:

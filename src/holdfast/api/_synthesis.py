@@ -11,12 +11,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from holdfast.api._flow import EVENTS, Flow, FlowingResponse, event, failure_event
+from holdfast.api._models import check_voice
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import received_object
 from holdfast.media import MEDIA_TYPES, SoundEncoder, SoundForm, Waveform
-from holdfast.runtime import Steps, UnknownModel
+from holdfast.runtime import Steps
 from holdfast.speech import MOST_CHARACTERS, Speaking, SpeakingRequest, Spoken
-from holdfast.wiring import TTS_MODEL, Services
+from holdfast.wiring import Services
 
 __all__ = ["synthesis_routes"]
 
@@ -74,15 +75,9 @@ def synthesis_routes(services: Services) -> APIRouter:
     )
     async def speech(request: Request) -> Response:
         """Speak a text: the sound, or events with it, sentence by sentence as it is made."""
-        speaking = services.speaking
-        if speaking is None:
-            raise UnknownModel(
-                "nothing here speaks", why="no such model is mounted",
-                hint="unset HOLDFAST_SPEECH_SYNTHESIS_MODEL",
-            )  # fmt: skip
-        services.supervisor.expect(speaking.model)
+        check_voice(services, "")  # before anything is received
         asked = _asked((await received_object(request, _MOST_BYTES))[1])
-        _check_model(services, asked.model)
+        speaking = check_voice(services, asked.model)
         flow = _flow(request, speaking, asked)
         try:
             await flow.begin()
@@ -102,16 +97,6 @@ def _asked(content: dict[str, Any]) -> SpeechAsked:
     except ValidationError as error:
         found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         raise RequestValidationError(found) from error
-
-
-def _check_model(services: Services, model: str) -> None:
-    known = (TTS_MODEL, *services.service.speech_synthesis_aliases)
-    repository = services.supervisor.status(TTS_MODEL).repository
-    if model and model not in known and model != repository:
-        raise UnknownModel(
-            f"there is no model {model[:60]!r} that speaks",
-            why=f"there are {', '.join((*known, repository))}", param="model",
-        )  # fmt: skip
 
 
 def _flow(request: Request, speaking: Speaking, asked: SpeechAsked) -> Flow[Spoken]:

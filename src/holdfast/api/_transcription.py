@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from holdfast.api._asked import DIARIZED, MOST_FIELD_BYTES, TranscriptionAsked, asked_of
 from holdfast.api._errors import request_id
 from holdfast.api._flow import EVENTS, Flow, FlowingResponse, event, failure_event
+from holdfast.api._models import check_reader
 from holdfast.api._recordings import recordings_of
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import received_upload
 from holdfast.api._waiting import carried_out
 from holdfast.media import Recording, audio_blocks
-from holdfast.runtime import Steps, UnknownModel
+from holdfast.runtime import Steps
 from holdfast.speech import (
     FORMATS,
     Passage,
@@ -27,9 +28,9 @@ from holdfast.speech import (
     subtitles,
     transcript_json,
 )
-from holdfast.wiring import STT_MODEL, Services
+from holdfast.wiring import Services
 
-__all__ = ["transcription_routes"]
+__all__ = ["logprobs_of", "transcription_routes"]
 
 _ASKED = (404, 408, 413, 415, 422, 429, 503, 504)
 _SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
@@ -77,21 +78,13 @@ def transcription_routes(services: Services, upload_limit_bytes: int) -> APIRout
 
 
 async def _answer(request: Request, services: Services, limit: int, task: Task) -> Response:
-    reading = services.reading
-    if reading is None:
-        raise UnknownModel(
-            "nothing here reads speech", why="no such model is mounted",
-            hint="unset HOLDFAST_SPEECH_TRANSCRIPTION_MODEL",
-        )  # fmt: skip
-    # Before anything is received: a model that will not be there says so at once.
-    services.supervisor.expect(reading.voice_activity)
-    services.supervisor.expect(reading.model)
+    check_reader(services, "")  # before anything is received
     async with AsyncExitStack() as needed:
         upload = await needed.enter_async_context(
             received_upload(request, limit, 1, MOST_FIELD_BYTES)
         )
         asked = asked_of(upload, task)
-        _check_model(services, asked.model)
+        reading = check_reader(services, asked.model)
         if asked.speakers:
             services.supervisor.expect(services.voiceprint.model)
         (recording,) = recordings_of(upload)
@@ -115,16 +108,6 @@ async def _answer(request: Request, services: Services, limit: int, task: Task) 
             await flow.aclose()
             raise
         return FlowingResponse(flow, EVENTS, needed.pop_all())
-
-
-def _check_model(services: Services, model: str) -> None:
-    known = (STT_MODEL, *services.service.speech_transcription_aliases)
-    repository = services.supervisor.status(STT_MODEL).repository
-    if model and model not in known and model != repository:
-        raise UnknownModel(
-            f"there is no model {model[:60]!r} that reads speech",
-            why=f"there are {', '.join((*known, repository))}", param="model",
-        )  # fmt: skip
 
 
 def _read(
@@ -154,11 +137,11 @@ def _whole(found: Transcript, asked: TranscriptionAsked) -> Response:
         return PlainTextResponse(subtitles(found, form), media_type=_SUBTITLES[form])
     body = transcript_json(found, form, asked.granularities)
     if asked.logprobs:
-        body["logprobs"] = [each for passage in found.passages for each in _logprobs(passage)]
+        body["logprobs"] = [each for passage in found.passages for each in logprobs_of(passage)]
     return JSONResponse(body)
 
 
-def _logprobs(passage: Passage) -> list[dict[str, Any]]:
+def logprobs_of(passage: Passage) -> list[dict[str, Any]]:
     """Return the words of a passage and how sure the model is of each."""
     return [
         {
@@ -185,7 +168,7 @@ class _Events:
         delta: dict[str, Any] = {"type": "transcript.text.delta", "delta": space + passage.text}
         segment_id = f"seg_{self._number}"
         if self._asked.logprobs:
-            delta["logprobs"] = _logprobs(passage)
+            delta["logprobs"] = logprobs_of(passage)
         if self._asked.form != DIARIZED:
             self._number += 1
             return event(delta)
@@ -205,6 +188,6 @@ class _Events:
         """Yield what ends the transcript."""
         done: dict[str, Any] = {"type": "transcript.text.done", "text": found.text}
         if self._asked.logprobs:
-            done["logprobs"] = [each for passage in found.passages for each in _logprobs(passage)]
+            done["logprobs"] = [each for passage in found.passages for each in logprobs_of(passage)]
         yield event(done)
         yield b"data: [DONE]\n\n"

@@ -3,9 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -18,7 +17,14 @@ T = TypeVar("T")
 _LOOK_S = 0.25
 
 
-async def answered(request: Request, job: Job[T]) -> T:
+class Client(Protocol):
+    """Whoever waits; a `Request` is one."""
+
+    async def is_disconnected(self) -> bool:
+        """Return whether it has left."""
+
+
+async def answered(request: Client, job: Job[T]) -> T:
     """Return the answer to ``job``; it is called off when the client of ``request`` leaves.
 
     The body of the request must have been received.
@@ -48,7 +54,7 @@ async def answered(request: Request, job: Job[T]) -> T:
         job.call_off()
 
 
-async def carried_out(request: Request, steps: Steps[T]) -> T:
+async def carried_out(request: Client, steps: Steps[T]) -> T:
     """Return what ``steps`` come to; what they do between their jobs holds up no other request.
 
     Raises:
@@ -61,7 +67,7 @@ async def carried_out(request: Request, steps: Steps[T]) -> T:
 
 
 async def steps_of(
-    request: Request, steps: Steps[T], answers: list[T]
+    request: Client, steps: Steps[T], answers: list[T]
 ) -> AsyncGenerator[None, None]:
     """Carry ``steps`` out, yield before each job is waited for, and add the answer to ``answers``.
 

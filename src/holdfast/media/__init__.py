@@ -29,6 +29,7 @@ from holdfast.media._errors import (
     MediaError,
     NotAudio,
 )
+from holdfast.media._live import LINE_CODES, LineCode, LineSamples
 from holdfast.media._source import (
     AudioSource,
     RawAudio,
@@ -38,6 +39,7 @@ from holdfast.media._source import (
 )
 
 __all__ = [
+    "LINE_CODES",
     "MEDIA_TYPES",
     "PCM_RATE_HZ",
     "RATE_HZ",
@@ -49,6 +51,8 @@ __all__ = [
     "AudioTooLong",
     "AudioTruncated",
     "ChannelMissing",
+    "LineCode",
+    "LineSamples",
     "MediaError",
     "NotAudio",
     "RawAudio",

@@ -20,6 +20,7 @@ from holdfast.api import (
     install_error_handlers,
     language_routes,
     model_routes,
+    realtime_routes,
     service_routes,
     speech_routes,
     synthesis_routes,
@@ -88,6 +89,7 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.include_router(speech_routes(services, settings.upload_limit_bytes))
     app.include_router(transcription_routes(services, settings.upload_limit_bytes))
     app.include_router(synthesis_routes(services))
+    app.include_router(realtime_routes(services, doors))
     app.include_router(voiceprint_routes(services, settings.upload_limit_bytes, metrics))
     pages.mount(app)
     return app

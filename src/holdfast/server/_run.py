@@ -142,7 +142,7 @@ def uvicorn_over(app: ASGIApp) -> uvicorn.Server:
             app,
             http=PatientProtocol,
             lifespan="on",
-            ws="none",
+            ws="websockets-sansio",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -9,6 +9,7 @@ from holdfast.speech._engine import (
 )
 from holdfast.speech._formats import FORMATS, Format, Transcript, subtitles, transcript_json
 from holdfast.speech._languages import LANGUAGES, language_code
+from holdfast.speech._live import Agreement, Listener, Started, Stopped, TurnDetection
 from holdfast.speech._reading import Reading, ReadingRequest
 from holdfast.speech._sample import sample_recording
 from holdfast.speech._segments import (
@@ -30,11 +31,13 @@ __all__ = [
     "LONGEST_CLIP_S",
     "MOST_CHARACTERS",
     "UNKNOWN_SPEAKER",
+    "Agreement",
     "Clip",
     "ClipCutter",
     "CutOptions",
     "EngineUnusable",
     "Format",
+    "Listener",
     "OptionInvalid",
     "Passage",
     "ReadOptions",
@@ -46,11 +49,14 @@ __all__ = [
     "SpeakingRequest",
     "Spoken",
     "SpokenVoice",
+    "Started",
+    "Stopped",
     "SynthesisEngine",
     "Task",
     "TextUnpronounceable",
     "Transcript",
     "TranscriptionEngine",
+    "TurnDetection",
     "VadOptions",
     "VoiceActivityEngine",
     "VoiceActivityStream",

@@ -149,23 +149,23 @@ class _Listening:
         """
         block = next(self._blocks, None)
         if block is None:
-            probabilities = yield self._supervisor.submit(self._model, _judge_last, self._held)
+            probabilities = yield self._supervisor.submit(self._model, judge_last, self._held)
             return self._cutter.finish(probabilities), True
         self.samples += len(block)
         probabilities, self._held = yield self._supervisor.submit(
-            self._model, _judge, self._held, block
+            self._model, judge, self._held, block
         )
         return self._cutter.feed(block, probabilities), False
 
 
-def _judge(
+def judge(
     engine: VoiceActivityEngine, held: object, block: Waveform
 ) -> tuple[Sequence[float], object]:
     stream = engine.start(held)
     return stream.feed(block), stream.held
 
 
-def _judge_last(engine: VoiceActivityEngine, held: object) -> Sequence[float]:
+def judge_last(engine: VoiceActivityEngine, held: object) -> Sequence[float]:
     return engine.start(held).finish()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.refs import RepoRef, RevisionRef
 from holdfast.runtime import Engine, Needs
 from holdfast.speech.engines.reader import load_reader
+from holdfast.speech.engines.synthesis import load_synthesis
 from holdfast.wiring._licences import UNSTATED
 from holdfast.wiring._named import NONE, NamedModel, below, named_model
 from holdfast.wiring._starter import STT_REPO, TTS_REPO
@@ -96,7 +97,7 @@ def chosen_voice(service: ServiceSettings) -> Chosen | None:
         ConfigInvalid: what the settings name is no repository.
     """
     text, starter = service.speech_synthesis_model, service.profile == "starter"
-    if text == NONE or (text is None and starter):  # XXX
+    if text == NONE:
         return None
     licence, memory_mb = UNSTATED, 500
     if text is not None:
@@ -114,7 +115,7 @@ def chosen_voice(service: ServiceSettings) -> Chosen | None:
         description={
             "task": "text-to-speech",
             "licence": licence,
-            "load": partial(_load_below, _load_synthesis, named.folder),
+            "load": partial(_load_below, load_synthesis, named.folder),
             "describe": speaks,
             "needs": Needs(memory_mb=memory_mb),
             # espeak-ng is another licence's program, and torch holds everybody up.
@@ -133,12 +134,6 @@ def speaks(engine: SynthesisEngine) -> dict[str, Any]:
     """Return the voices that a model has, for ``/models``."""
     voices = [{"id": voice.id, "language": voice.language} for voice in engine.voices]
     return {"voices": voices, "rate_hz": engine.rate_hz}
-
-
-def _load_synthesis(folder: Path, device: str) -> SynthesisEngine:
-    from holdfast.speech.engines.synthesis import load_synthesis
-
-    return load_synthesis(folder, device)
 
 
 def _load_below(
