@@ -54,9 +54,9 @@ class Count:
             self._bars.stop()
             self._bars = None
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def step(self, number: int = 1) -> None:
+        """So many more are done."""
+        self._done += number
         now = time.monotonic()
         rate = (self._done - self._begun) / max(now - self._start, 1e-3)
         if self._bars is not None and self._task is not None:

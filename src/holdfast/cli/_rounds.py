@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.cli._answers import Wrong
+from holdfast.cli._speech_rounds import SpeechRounds, speech_asynchronously
 from holdfast.cli._voice_rounds import VoiceRounds, voices_asynchronously
 from holdfast.client import AsyncClient, Client, Model, ServiceError
 from holdfast.errors import HoldfastError
@@ -60,6 +61,8 @@ def rounds(url: str, key: str | None, recording: Path, wait_s: float) -> Iterato
         yield _line("metrics", lambda: _metrics(client))
         yield _line("refusals", lambda: _refusal(client))
         yield _line("speech: voice activity", lambda: _speech(client, recording))
+        for name, ask in SpeechRounds(client, models, recording).all():
+            yield _line(name, ask)
         for name, ask in VoiceRounds(client, sample_voices()).all():
             yield _line(name, ask)
     yield _line(
@@ -156,9 +159,10 @@ async def _asynchronously(url: str, key: str | None, recording: Path, wait_s: fl
         except ServiceError as error:
             if error.status != 404:
                 raise
+        speech = await speech_asynchronously(client, models, recording)
         voice = await voices_asynchronously(client, sample_voices())
     del health, ready, metrics
-    return f"{len(models)} model(s), {len(found)} segment(s) of speech; {loaded}; {voice}"
+    return f"{len(models)} model(s), {len(found)} segment(s) of speech; {loaded}; {speech}; {voice}"
 
 
 async def _load_first(client: AsyncClient) -> str:

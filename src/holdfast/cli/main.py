@@ -40,7 +40,8 @@ _MODULES = {
     "programs": ("run", "env"),
     "service": ("up", "status", "check", "test"),
     "voiceprint": ("voiceprint",),
-    "apps": ("vad", "serve-hub"),
+    "speech": ("vad", "say", "transcribe"),
+    "hub": ("serve-hub",),
 }
 
 

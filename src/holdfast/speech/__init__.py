@@ -7,7 +7,14 @@ from holdfast.speech._engine import (
     VoiceActivityStream,
     detect_speech,
 )
-from holdfast.speech._formats import FORMATS, Format, Transcript, subtitles, transcript_json
+from holdfast.speech._formats import (
+    FORMATS,
+    Format,
+    Transcript,
+    subtitles,
+    transcript_json,
+    with_speakers,
+)
 from holdfast.speech._languages import LANGUAGES, language_code
 from holdfast.speech._live import Agreement, Listener, Started, Stopped, TurnDetection
 from holdfast.speech._reading import Reading, ReadingRequest
@@ -69,4 +76,5 @@ __all__ = [
     "sentences",
     "subtitles",
     "transcript_json",
+    "with_speakers",
 ]

@@ -6,13 +6,13 @@ Rules only; nothing here does I/O.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from holdfast.speech._languages import LANGUAGES
 from holdfast.speech._transcript import Passage, Task
 
-__all__ = ["FORMATS", "Format", "Transcript", "subtitles", "transcript_json"]
+__all__ = ["FORMATS", "Format", "Transcript", "subtitles", "transcript_json", "with_speakers"]
 
 Format = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]
 FORMATS: tuple[Format, ...] = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
@@ -106,6 +106,15 @@ def _spoken_by(found: Transcript) -> list[dict[str, Any]]:
             zip(found.passages, found.speakers, strict=True)
         )
     ]
+
+
+def with_speakers(found: Transcript) -> Transcript:
+    """Return a transcript whose passages say who speaks, before what is said."""
+    passages = [
+        replace(passage, text=f"{speaker}: {passage.text}")
+        for passage, speaker in zip(found.passages, found.speakers, strict=True)
+    ]
+    return replace(found, passages=passages)
 
 
 def subtitles(found: Transcript, form: Literal["srt", "vtt"]) -> str:

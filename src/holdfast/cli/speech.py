@@ -1,43 +1,31 @@
-"""Commands of the applications, and of the hub: vad, serve-hub."""
+"""Commands of speech: vad, say, transcribe."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context
-from holdfast.cli.service import await_ready, extra, say_failures_once, services_for
+from holdfast.cli._running import running
+from holdfast.cli._say import add_say
+from holdfast.cli._transcribe import add_transcribe
+from holdfast.cli.service import await_ready, say_failures_once, services_for
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
-    from holdfast.mirror import RunningHub
     from holdfast.speech import Segment, VadOptions
-    from holdfast.wiring import Services
 
 __all__ = ["add_commands"]
-
-_READY_WITHIN_S = 600.0
-_ANSWER_WITHIN_S = 60.0
 
 
 def add_commands(commands: Any) -> None:
     """Add this module's commands to the parser."""
     _add_vad(commands)
 
-    hub = commands.add_parser("serve-hub", help="serve a folder of repositories as a hub")
-    hub.add_argument("folder", type=Path, metavar="DIR",
-                     help="holds [datasets/|spaces/]OWNER/NAME/ folders")  # fmt: skip
-    hub.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    hub.add_argument("--port", type=int, default=8090, help="port to listen on, 0 for any (8090)")
-    hub.add_argument("--storage-port", type=int, default=0,
-                     help="port that large files come from (any)")  # fmt: skip
-    hub.add_argument("--storage-url", default="", metavar="URL",
-                     help="where another server has the large files, by digest")  # fmt: skip
-    hub.set_defaults(run=_serve_hub)
+    add_say(commands)
+    add_transcribe(commands)
 
 
 def _add_vad(commands: Any) -> None:
@@ -74,7 +62,7 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
     services = services_for(context, context.service(), only=(VAD_MODEL,))
     say_failures_once()
     started = time.monotonic()
-    with _started(services):
+    with running(services):
         await_ready(services)
         loaded = time.monotonic()
         raw = RawAudio(args.raw) if args.raw is not None else None
@@ -101,48 +89,6 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
         f"{loaded - started:.2f} s and took {ended - loaded:.2f} s"
     )
     return 0
-
-
-def _serve_hub(args: argparse.Namespace, context: Context) -> int:
-    with extra("server"):
-        from holdfast.mirror import HubSettings, Repositories, serve_hub
-
-    if not args.folder.is_dir():
-        raise ConfigInvalid(
-            f"{args.folder} is not a folder",
-            why="it has to hold OWNER/NAME folders",
-            hint=f"mkdir -p {args.folder}/OWNER/NAME",
-        )
-    repositories = Repositories(args.folder)
-
-    def started(hub: RunningHub) -> None:
-        if context.json:
-            context.result_json({"url": hub.url, "storage_url": hub.storage_url})
-        else:
-            context.result(hub.url)
-        context.out.flush()
-        names = ", ".join(str(repo) for repo in repositories.list()) or "no repository yet"
-        context.say(f"serving {names}")
-        context.say(f"a client:  HF_ENDPOINT={hub.url} hf download OWNER/NAME")
-
-    serve_hub(
-        repositories,
-        HubSettings(storage_url=args.storage_url),
-        host=args.host,
-        port=args.port,
-        storage_port=args.storage_port,
-        on_start=started,
-    )
-    return 0
-
-
-@contextmanager
-def _started(services: Services) -> Iterator[None]:
-    services.supervisor.start()
-    try:
-        yield
-    finally:
-        services.supervisor.close()
 
 
 def _vad_options(args: argparse.Namespace) -> VadOptions:

@@ -1,0 +1,90 @@
+"""Recordings by what a person named: files, patterns, folders; and where what is read goes."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from holdfast.errors import ConfigInvalid
+
+__all__ = ["found_recordings", "outputs"]
+
+# What folders and patterns are searched for; a file that is named may have any suffix.
+_SUFFIXES = frozenset({
+    ".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga", ".mpeg", ".m4a", ".mp4",
+    ".mov", ".aac", ".webm", ".mka", ".mkv", ".aiff", ".aif", ".amr", ".caf", ".au",
+})  # fmt: skip
+
+
+def found_recordings(named: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Return recordings, each once, and each with the folder that it was found in.
+
+    Patterns are matched here too: not every shell does it.
+
+    Raises:
+        ConfigInvalid: there is none of a name.
+    """
+    found: dict[Path, Path] = {}
+    for name in named:
+        path = Path(name)
+        if path.is_dir():
+            own = dict.fromkeys(_recordings(path.rglob("*")), path)
+        elif path.is_file():
+            own = {path: path.parent}
+        else:
+            matching = map(Path, glob.glob(name, recursive=True))  # noqa: PTH207
+            own = {each: each.parent for each in _recordings(matching)}
+        if not own:
+            raise ConfigInvalid(
+                f"there is no recording {name}",
+                why="it is a folder without any" if path.is_dir() else "there is no such file",
+                hint="holdfast transcribe RECORDING ...",
+            )
+        for each, folder in own.items():
+            found.setdefault(each, folder)
+    return list(found.items())
+
+
+def _recordings(paths: Iterable[Path]) -> list[Path]:
+    return [each for each in sorted(paths) if each.suffix.lower() in _SUFFIXES and each.is_file()]
+
+
+def outputs(
+    sources: Sequence[tuple[Path, Path]], named: Sequence[str], output: Path | None, suffix: str
+) -> list[Path | None]:
+    """Return the file for what is read of each recording; None: the terminal.
+
+    Where two recordings would write one file, both keep their own suffix in its name.
+
+    Args:
+        sources: of `found_recordings`.
+        named: as a person did.
+        output: a file, or a folder; None: beside each of several, and the terminal for one.
+        suffix: of what is written.
+
+    Raises:
+        ConfigInvalid: several recordings would go into one file.
+    """
+    one = len(sources) == 1 and not Path(named[0]).is_dir()
+    if one and output is None:
+        return [None]
+    if one and output is not None and not output.is_dir() and output.suffix:
+        return [output]
+    if output is not None and output.is_file():
+        raise ConfigInvalid(
+            f"{output} is a file", why=f"there are {len(sources)} recordings to read",
+            hint="-o FOLDER",
+        )  # fmt: skip
+    short = [_target(path, around, output, f".{suffix}") for path, around in sources]
+    return [
+        _target(path, around, output, f"{path.suffix}.{suffix}") if short.count(own) > 1 else own
+        for own, (path, around) in zip(short, sources, strict=True)
+    ]
+
+
+def _target(path: Path, around: Path, output: Path | None, suffix: str) -> Path:
+    name = f"{path.stem}{suffix}"
+    if output is None:
+        return path.with_name(name)
+    return output / path.relative_to(around).with_name(name)

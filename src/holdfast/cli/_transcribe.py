@@ -1,0 +1,214 @@
+"""The command that reads recordings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli._context import Context, render_error
+from holdfast.cli._count import Count
+from holdfast.cli._recordings import found_recordings, outputs
+from holdfast.cli._running import running
+from holdfast.cli.service import await_ready, say_failures_once, services_for
+from holdfast.errors import ConfigInvalid, StorageFailed
+
+if TYPE_CHECKING:
+    from holdfast.media import Waveform
+    from holdfast.speech import Transcript, VoiceNaming
+    from holdfast.wiring import Services
+
+__all__ = ["add_transcribe"]
+
+_FORMS = ("text", "srt", "vtt", "json", "verbose_json", "diarized_json")
+_SUFFIXES = {"text": "txt", "verbose_json": "json", "diarized_json": "json"}
+_RATE_HZ = 16_000
+
+
+def add_transcribe(commands: Any) -> None:
+    """Add the command to the parser."""
+    read = commands.add_parser(
+        "transcribe", help="read recordings: one to the terminal, several into files"
+    )
+    read.add_argument("files", nargs="+", metavar="FILE",
+                      help="recordings, patterns such as '*.mp3', or folders")  # fmt: skip
+    read.add_argument("-f", "--format", choices=_FORMS, default="text", help="text (default) ...")
+    read.add_argument("-o", "--output", type=Path, metavar="PATH",
+                      help="a file for one recording, a folder for several; else beside each "
+                      "of several")  # fmt: skip
+    read.add_argument("--again", action="store_true",
+                      help="read also what has been read already")  # fmt: skip
+    read.add_argument("--language", default="", metavar="CODE", help="spoken language (found out)")
+    read.add_argument("--translate", action="store_true", help="into English")
+    read.add_argument("--prompt", default="", metavar="TEXT", help="names and style to expect")
+    read.add_argument("--words", action="store_true", help="times of words, in verbose_json")
+    read.add_argument("--speakers", action="store_true",
+                      help="who speaks, by the enrolled voices")  # fmt: skip
+    read.add_argument("--profile", metavar="NAME", help="starter (default), standard or gpu")
+    read.set_defaults(run=_transcribe)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A recording, and the file for what is read; None for the terminal."""
+
+    source: Path
+    target: Path | None
+
+
+def _transcribe(args: argparse.Namespace, context: Context) -> int:
+    from holdfast.wiring import STT_MODEL, VAD_MODEL, VOICE_MODEL
+
+    form = _form(args)
+    sources = found_recordings(args.files)
+    suffix = _SUFFIXES.get(form, form)
+    targets = outputs(sources, args.files, args.output, suffix)
+    work = [_Work(*pair) for pair in zip((path for path, _ in sources), targets, strict=True)]
+    left = [each for each in work if args.again or not _is_done(each)]
+    if len(left) < len(work):
+        context.say(f"{len(work) - len(left)} of {len(work)} are read already (--again: anew)")
+    if not left:
+        return 0
+    service = context.service(profile=args.profile)
+    only = (VAD_MODEL, STT_MODEL, *((VOICE_MODEL,) if args.speakers else ()))
+    services = services_for(context, service, only=only)
+    if services.reading is None:
+        raise ConfigInvalid(
+            "nothing here reads speech", why="no such model is mounted",
+            hint="unset HOLDFAST_SPEECH_TRANSCRIPTION_MODEL",
+        )  # fmt: skip
+    say_failures_once()
+    with running(services):
+        await_ready(services)
+        model = services.supervisor.status(STT_MODEL)
+        context.say(f"read by {model.repository}@{model.revision[:8]}")
+        return _read_all(services, args, context, left, form)
+
+
+def _form(args: argparse.Namespace) -> str:
+    form: str = args.format
+    if args.speakers and form == "text":
+        return form
+    if args.words and form != "verbose_json":
+        raise ConfigInvalid(
+            "--words belongs to -f verbose_json", why=f"the format is {form}",
+            hint="holdfast transcribe FILE -f verbose_json --words",
+        )  # fmt: skip
+    args.speakers = args.speakers or form == "diarized_json"
+    return form
+
+
+def _is_done(work: _Work) -> bool:
+    """Return whether what is read of a recording is there, and not older than the recording."""
+    try:
+        return (
+            work.target is not None and work.target.stat().st_mtime >= work.source.stat().st_mtime
+        )
+    except OSError:
+        return False
+
+
+def _read_all(
+    services: Services, args: argparse.Namespace, context: Context, left: Sequence[_Work], form: str
+) -> int:
+    from holdfast.media import MediaError
+
+    total = sum(_seconds(work.source) for work in left)
+    code, several = 0, len(left) > 1
+    with Count(context, "s of sound", total) as count:
+        for work in left:
+            begun = time.monotonic()
+            try:
+                found = _read(services, args, work.source, count)
+            except MediaError as error:
+                if not several:
+                    raise
+                code = code or error.exit_code
+                context.tell(render_error(error, as_json=context.json))
+                continue
+            _hand_over(context, work, _text(found, form, args))
+            if work.target is not None:
+                seconds = time.monotonic() - begun
+                context.say(f"{work.source}: {found.duration_s:.0f} s read in {seconds:.1f} s")
+    return code
+
+
+def _seconds(path: Path) -> int:
+    from holdfast.media import MediaError, probe_audio
+
+    try:
+        return round(probe_audio(path).duration_s or 0)
+    except MediaError:
+        return 0  # what is wrong with it is said when it is its turn
+
+
+def _read(services: Services, args: argparse.Namespace, path: Path, count: Count) -> Transcript:
+    from holdfast.media import audio_blocks
+    from holdfast.runtime import carry_out
+    from holdfast.speech import ReadingRequest, ReadOptions
+
+    reading = services.reading
+    assert reading is not None
+    options = ReadOptions(
+        task="translate" if args.translate else "transcribe", prompt=args.prompt, words=args.words
+    )
+    request = ReadingRequest(options=options, language=args.language)
+    voices: VoiceNaming | None = None
+    if args.speakers:
+        voices = services.voiceprint.naming("command line")
+
+    def counted() -> Iterator[Waveform]:
+        for block in audio_blocks(path, longest_s=services.service.speech_longest_s):
+            yield block
+            count.step(round(len(block) / _RATE_HZ))
+
+    return carry_out(reading.read(counted(), request, voices=voices))
+
+
+def _text(found: Transcript, form: str, args: argparse.Namespace) -> str:
+    from holdfast.speech import subtitles, transcript_json, with_speakers
+
+    if form in ("srt", "vtt"):
+        shown = with_speakers(found) if args.speakers else found
+        return subtitles(shown, "srt" if form == "srt" else "vtt")
+    if form == "text":
+        if not args.speakers:
+            return found.text + "\n"
+        return "".join(f"{each.text}\n" for each in with_speakers(found).passages)
+    granularities = ("segment", "word") if args.words else ("segment",)
+    body = transcript_json(found, form, granularities)  # type: ignore[arg-type]
+    return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
+
+
+def _hand_over(context: Context, work: _Work, text: str) -> None:
+    if work.target is None:
+        context.result(text.rstrip("\n"))
+        return
+    _write(work.target, text)
+    if context.json:
+        context.result_json_line({"file": str(work.source), "output": str(work.target)})
+    else:
+        context.result_path(work.target)
+    context.out.flush()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file: there whole, or not at all."""
+    from holdfast.places import temporary_name
+
+    part = path.with_name(temporary_name(path.name[:100]))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, "utf-8", newline="\n")
+        os.replace(part, path)
+    except OSError as error:
+        raise StorageFailed(
+            f"{path} cannot be written", why=error.strerror or str(error), hint="-o OTHER_FOLDER"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
