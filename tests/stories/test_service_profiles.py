@@ -23,6 +23,12 @@ VOICE = "speechbrain/spkrec-ecapa-voxceleb"
 SPOOF = "Gustking/wav2vec2-large-xlsr-deepfake-audio-classification"
 
 
+# Nothing that reads or speaks.
+SILENT = {
+    "HOLDFAST_SPEECH_TRANSCRIPTION_MODEL": "none", "HOLDFAST_SPEECH_SYNTHESIS_MODEL": "none"
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The real graph, as it comes along in a package."""
@@ -143,9 +149,9 @@ def test_wrong_bytes_from_the_hub_are_never_loaded(hub: Shop, tmp_path: Path) ->
 def test_the_licence_is_the_cards_and_one_that_is_not_allowed_is_not_loaded(
     hub: Shop, tmp_path: Path
 ) -> None:
-    env = bare(tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard")
+    env = bare(tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard", **SILENT)
     with started("-q", "up", "--port", "0", env=env) as (url, process):
-        wait_for(state_is(url, "ready"))
+        wait_for(lambda: get(f"{url}/ready").status == 200)
         assert model_of(url)["licence"] == "cc-by-nc-4.0"  # not what its description says
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

@@ -19,11 +19,19 @@ from holdfast.media import read_audio
 from holdfast.server import ServerSettings, running_server
 from holdfast.speech import sample_recording
 from holdfast.voiceprint import sample_voices
-from holdfast.wiring import STT_MODEL, VAD_MODEL, VOICE_MODEL, Services, configured_services
+from holdfast.wiring import (
+    STT_MODEL,
+    TTS_MODEL,
+    VAD_MODEL,
+    VOICE_MODEL,
+    Services,
+    configured_services,
+)
 from tests.support.browser import browsing, chromium
 from tests.support.voices import write_wav
+from tests.support.wire import until
 
-MODELS = (VAD_MODEL, VOICE_MODEL, STT_MODEL)
+MODELS = (VAD_MODEL, VOICE_MODEL, STT_MODEL, TTS_MODEL)
 DROP = """([content, name]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const carried = new DataTransfer();
@@ -67,7 +75,11 @@ def read(server: str) -> Transcript:
 
 
 def press(page: Page, name: str) -> None:
+    """Press a button; those that ask the service can be pressed again once it has answered."""
     page.get_by_role("button", name=name, exact=True).click()
+    if name in {"Read", "Find speech", "Speak"}:
+        answered = page.get_by_role("button", name=name, exact=True)
+        expect(answered).to_be_enabled(timeout=60_000)
 
 
 def kept(page: Page, name: str) -> tuple[str, str]:
@@ -327,3 +339,104 @@ def test_the_panel_is_accessible_and_fits_narrow_screens(
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+# -- type and listen
+
+
+@pytest.mark.parametrize("form", ["wav", "mp3"])
+def test_a_text_is_typed_and_heard(
+    browser: Browser, server: str, form: str, tmp_path: Path
+) -> None:
+    with browsing(browser, server) as page:
+        page.get_by_label("A text").fill("Seven boats were painted blue.")
+        page.get_by_label("File").select_option(form)
+        page.get_by_label("A text").press("Tab")
+        press(page, "Speak")
+        expect(page.locator("#say-told")).to_contain_text("Made in")
+        audio = page.locator("#say-audio")
+        # It plays by itself, and knows how long it is.
+        until(lambda: bool(audio.evaluate("a => a.currentTime > 0.2")))
+        shown_s = audio.evaluate("a => a.duration")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Keep the file").click()
+        assert download.value.suggested_filename == f"speech.{form}"
+        assert Axe().run(page).violations_count == 0
+        file = tmp_path / f"speech.{form}"
+        download.value.save_as(file)
+        assert len(read_audio(file)) / 16_000 == pytest.approx(shown_s, abs=0.1)
+        assert 1 < shown_s < 5
+
+        # What was said is found, and read.
+        page.set_input_files("#listen-file", file)
+        press(page, "Read")
+        expect(page.locator("#listen-told")).to_contain_text("word(s) in")
+        assert page.locator("#listen-regions li").count() >= 1
+
+
+def test_the_voice_and_the_speed_are_what_was_chosen(browser: Browser, server: str) -> None:
+    with Client(server) as client:
+        (model,) = [each for each in client.models() if each.id == TTS_MODEL]
+    voices = [voice["id"] for voice in model.raw["about"]["voices"]]
+    assert len(voices) > 1
+    with browsing(browser, server) as page:
+        options, audio = page.locator("#say-voice"), page.locator("#say-audio")
+        offered = options.locator("option").evaluate_all("all => all.map((each) => each.value)")
+        assert offered == ["default", *voices]
+        page.get_by_label("A text").fill("The library opens at nine.")
+        lengths: dict[str, float] = {}
+        asked: list[Any] = []
+        page.on("request", lambda sent: asked.append(sent.post_data_json)
+                if sent.url.endswith("/v1/audio/speech") else None)  # fmt: skip
+        for speed in ("1", "2"):
+            options.select_option(voices[1])
+            page.get_by_label("Speed").fill(speed)
+            press(page, "Speak")
+            expect(page.locator("#say-told")).to_contain_text("Made in")
+            until(lambda: bool(audio.evaluate("a => a.currentTime > 0")))
+            lengths[speed] = audio.evaluate("a => a.duration")
+    assert [(each["voice"], each["speed"]) for each in asked] == [(voices[1], 1), (voices[1], 2)]
+    assert 0.35 < lengths["2"] / lengths["1"] < 0.75
+
+
+def test_why_a_text_is_not_spoken_is_said(
+    browser: Browser, server: str, services: Services
+) -> None:
+    with browsing(browser, server, errors=True) as page:
+        told, text = page.locator("#say-told"), page.get_by_label("A text")
+        press(page, "Speak")
+        expect(told).to_have_text("Type what is to be said.")
+        text.fill("Hello.")
+        page.get_by_label("Speed").fill("9")
+        press(page, "Speak")  # the browser itself says what is wrong with it
+        assert page.locator("#say-speed").evaluate("e => !e.validity.valid")
+        page.get_by_label("Speed").fill("1")
+        services.supervisor.unload(TTS_MODEL)
+        try:
+            press(page, "Speak")
+            expect(told).to_contain_text(f"{TTS_MODEL} cannot answer")
+            expect(page.locator("#say-result")).to_be_hidden()
+        finally:
+            services.supervisor.load(TTS_MODEL)
+        assert services.supervisor.wait_ready(60)
+        press(page, "Speak")
+        expect(told).to_contain_text("Made in")
+
+
+def test_a_service_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None:
+    env = {"HOLDFAST_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    service = ServiceSettings(data=tmp_path)
+    found = configured_services(Settings.from_env(env), service, env, only=MODELS)
+    context = browser.new_context()
+    page = context.new_page()
+    with running_server(found, ServerSettings(port=0)) as running:
+        assert found.supervisor.wait_ready(120)
+        page.goto(running.url)
+        page.get_by_label("A text").fill("Hello.")
+        page.set_input_files("#listen-file", sample_recording())
+        expect(page.get_by_role("button", name="Speak", exact=True)).to_be_enabled()
+    press(page, "Speak")
+    expect(page.locator("#say-told")).to_have_text("The service does not answer.")
+    press(page, "Read")
+    expect(page.locator("#listen-told")).to_contain_text("The service does not answer")
+    context.close()
