@@ -284,7 +284,7 @@ def test_without_the_key_nobody_is_heard(tmp_path: Path) -> None:
     with speech_service(tmp_path, {"HOLDFAST_API_KEY": "a-key"}) as running:
 
         def first(**options: Any) -> str:
-            return str(talk(running.url, [], lambda told: True, **options)[0]["type"])
+            return str(talk(running.url, [], lambda _: True, **options)[0]["type"])
 
         with pytest.raises(InvalidStatus) as refused:
             first()
@@ -298,7 +298,7 @@ def test_without_the_key_nobody_is_heard(tmp_path: Path) -> None:
 
 def test_another_sites_page_is_not_heard(service: SpeechService) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        talk(service.url, [], lambda told: True, origin="https://evil.example")
+        talk(service.url, [], lambda _: True, origin="https://evil.example")
     assert refused.value.response.status_code == 403
 
 

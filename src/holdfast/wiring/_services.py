@@ -55,7 +55,7 @@ class Services:
     voiceprint: Voiceprint
     voices: KeptVoices
     language: Backend
-    service: ServiceSettings
+    service: ServiceSettings = ServiceSettings()
     reading: Reading | None = None
     speaking: Speaking | None = None
     checkup: Checkup | None = None

@@ -7,6 +7,7 @@ It is GPL-3 and keeps one state for a whole process: what uses this runs in a pr
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ _DONT_EXIT = 0x8000
 _UTF8 = 1
 _IPA = 2
 _RATE = 1
+# Bytes; behind it comes the name of a file in the data.
+_LONGEST_NAME = 100
 # Without these there is no voice, and the library looks elsewhere instead of saying so.
 _NEEDED = ("phontab", "phondata", "phonindex", "intonations", "lang", "voices")
 
@@ -166,13 +169,13 @@ class EspeakLibrary:
     def _library(self, voice: str = "") -> Iterator[Any]:
         """Hold the library, with this data and a voice chosen."""
         global _data_in_use, _rate_hz  # noqa: PLW0603 - as the library's own state
-        with _turn:
+        with _turn, self._near() as place:
             library = _loaded_once()
             if _data_in_use != self._folder:
                 if _data_in_use is not None:
                     library.espeak_Terminate()
                 _data_in_use = None
-                rate = library.espeak_Initialize(_SYNCHRONOUS, 0, bytes(self._folder), _DONT_EXIT)
+                rate = library.espeak_Initialize(_SYNCHRONOUS, 0, bytes(place), _DONT_EXIT)
                 if rate <= 0:
                     raise EngineUnusable(
                         f"the voices in {self._folder} cannot be loaded",
@@ -186,6 +189,23 @@ class EspeakLibrary:
                     hint="choose a voice whose data is there",
                 )  # fmt: skip
             yield library
+
+    @contextmanager
+    def _near(self) -> Iterator[Path]:
+        """Yield the data's folder by a name that is short enough for the library.
+
+        It keeps names in 160 bytes, and cuts longer ones off without a word. From within the folder
+        any is short; this process is the library's own, or all that it does with it is done here.
+        """
+        if len(bytes(self._folder)) <= _LONGEST_NAME:
+            yield self._folder
+            return
+        before = Path.cwd()
+        os.chdir(self._folder)
+        try:
+            yield Path()
+        finally:
+            os.chdir(before)
 
 
 def wheel_data() -> Path:
