@@ -82,11 +82,12 @@ class TranscriptionEngine(Protocol):
     def tasks(self) -> Sequence[Task]:
         """What it can do."""
 
-    def detect_language(self, clip: Waveform) -> tuple[str, float]:
+    def detect_language(self, clip: Waveform, among: Sequence[str] = ()) -> tuple[str, float]:
         """Return the language that is spoken, and its probability.
 
         Args:
             clip: float32, shape (samples,), mono, 16 kHz, at most 30 s.
+            among: codes of those that it can be; any of ``languages`` where empty.
         """
 
     def read(

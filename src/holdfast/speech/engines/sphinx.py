@@ -87,9 +87,9 @@ class SphinxEngine:
         """It does not translate."""
         return ("transcribe",)
 
-    def detect_language(self, clip: Waveform) -> tuple[str, float]:
+    def detect_language(self, clip: Waveform, among: Sequence[str] = ()) -> tuple[str, float]:
         """Return what it takes all speech for."""
-        del clip
+        del clip, among
         return "en", 1.0
 
     def read(
