@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,4 +33,5 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             f"{path} cannot be written", why=error.strerror or str(error), hint="-o ELSEWHERE"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it could not be made it is not there
+            part.unlink()
