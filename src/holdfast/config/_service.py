@@ -211,7 +211,7 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
         "speech_longest_s": Reading(
             _longest,
             ("HOLDFAST_SPEECH_LONGEST_S",),
-            "How long a recording that is read may be.",
+            "How long a recording that is read, or searched for speech, may be.",
             "s",
         ),
     },

@@ -54,6 +54,8 @@ _LENGTH_TOLERANCE = 0.05
 _WAV_UNKNOWN = 0x7FFF0000
 # A packet or two that does not decode is common (a tag between frames); more is damage.
 _BAD_PACKETS = 0.1
+# Beyond these nothing is recorded. At 1 Hz one packet of silence is hours of samples at 16 kHz.
+_RATES_HZ = (1_000, 768_000)
 _INTEGER_SCALES = {"u1": 128.0, "i2": 32_768.0, "i4": 2_147_483_648.0}
 
 
@@ -104,7 +106,7 @@ def audio_blocks(
 
     Raises:
         AudioEmpty: no bytes or no samples.
-        NotAudio: not a recording that can be read here.
+        NotAudio: not a recording that can be read here, or at a rate that nothing is recorded at.
         ChannelMissing: it has not the channel that is chosen.
         AudioTooLong: it says that it lasts longer, or turns out to.
         AudioTruncated: it ends before the length in its header (``whole`` only).
@@ -252,6 +254,7 @@ def _mono_parts(
                 continue
             for frame in frames:
                 if frame.samples:
+                    _check_rate(name, frame.sample_rate)
                     yield _mono(frame, name, channel), frame.sample_rate
     except av.error.FFmpegError as error:
         raise AudioDamaged(
@@ -264,6 +267,16 @@ def _mono_parts(
             f"{name} is damaged",
             why=f"{bad} of its {packets} packets cannot be decoded",
             hint="record or convert it again",
+        )
+
+
+def _check_rate(name: str, rate_hz: int) -> None:
+    least, most = _RATES_HZ
+    if not least <= rate_hz <= most:
+        raise NotAudio(
+            f"{name} cannot be read as audio",
+            why=f"it has {rate_hz} samples a second, and {least} to {most} are read",
+            hint="ffmpeg -i RECORDING -ar 16000 OTHER.flac",
         )
 
 

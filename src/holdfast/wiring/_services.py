@@ -141,7 +141,7 @@ def services_of(
     voices = KeptVoices(service, env if env is not None else os.environ)
     return Services(
         supervisor,
-        VoiceActivity(supervisor),
+        VoiceActivity(supervisor, longest_s=service.speech_longest_s),
         voiceprint_of(supervisor, service, voices, detector),
         voices,
         Backend(service.language_url, service.language_key, service.deadline_s),

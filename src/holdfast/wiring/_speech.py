@@ -46,10 +46,14 @@ def sendable(supervisor: Supervisor, model: str, source: AudioSource) -> AudioSo
 
 @dataclass(frozen=True, slots=True)
 class VoiceActivity:
-    """Finds speech with whatever engine the supervisor has loaded under ``model``."""
+    """Finds speech with whatever engine the supervisor has loaded under ``model``.
+
+    ``longest_s`` is how long a recording may be; any length when None.
+    """
 
     supervisor: Supervisor
     model: str = VAD_MODEL
+    longest_s: float | None = None
 
     def submit(
         self, source: AudioSource, options: VadOptions | None = None, raw: RawAudio | None = None
@@ -61,7 +65,9 @@ class VoiceActivity:
             ModelBusy: too many requests wait for it.
         """
         source = sendable(self.supervisor, self.model, source)
-        return self.supervisor.submit(self.model, _find_speech, source, options, raw)
+        return self.supervisor.submit(
+            self.model, _find_speech, source, options, raw, self.longest_s
+        )
 
     def detect(
         self, source: AudioSource, options: VadOptions | None = None, raw: RawAudio | None = None
@@ -80,12 +86,13 @@ def _find_speech(
     source: AudioSource,
     options: VadOptions | None,
     raw: RawAudio | None,
+    longest_s: float | None,
 ) -> list[Segment]:
     from holdfast.media import audio_blocks
     from holdfast.speech import detect_speech
 
     def blocks() -> Iterator[Waveform]:
-        for block in audio_blocks(source, raw=raw):
+        for block in audio_blocks(source, raw=raw, longest_s=longest_s):
             check_wanted()
             yield block
 
