@@ -11,10 +11,13 @@ the tokens that it writes greedily, with times (``tokens_N``), and how probable 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from transformers import (
     GenerationConfig,
     WhisperConfig,
@@ -37,22 +40,42 @@ START, TRANSCRIBE, TRANSLATE, NO_TIMES = END + 1, FIRST_TIME - 5, FIRST_TIME - 6
 SECONDS = (1.0, 5.5, 12.0, 29.0)
 
 
-def write_model(folder: Path) -> WhisperForConditionalGeneration:
-    """Write the repository; its weights are random, and sure of themselves."""
-    write_text_side(folder)
-    torch.manual_seed(3)
-    config = WhisperConfig(
-        vocab_size=VOCABULARY, d_model=64, encoder_layers=2, decoder_layers=2,
-        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=128,
-        decoder_ffn_dim=128, max_source_positions=1500, max_target_positions=448,
-        decoder_start_token_id=START, bos_token_id=END, eos_token_id=END, pad_token_id=END,
-        suppress_tokens=[], begin_suppress_tokens=[220, END],
-    )  # fmt: skip
-    model = WhisperForConditionalGeneration(config).eval()
+SMALL: dict[str, Any] = {
+    "d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128,
+}  # fmt: skip
+
+
+def sure_of_itself(model: WhisperForConditionalGeneration, tokens: Tokenizer) -> None:
+    """Have random weights prefer what they prefer clearly."""
+    del tokens
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if weights.dim() > 1 and "embed_positions" not in name:
                 weights.mul_(3.0)
+
+
+def write_model_of(
+    folder: Path,
+    sizes: Mapping[str, Any],
+    shape: Callable[[WhisperForConditionalGeneration, Tokenizer], None],
+) -> WhisperForConditionalGeneration:
+    """Write the repository of a model with random weights.
+
+    Args:
+        folder: the repository.
+        sizes: of the network, by the names of its configuration.
+        shape: changes the weights.
+    """
+    write_text_side(folder)
+    torch.manual_seed(3)
+    config = WhisperConfig(
+        vocab_size=VOCABULARY, **sizes, max_source_positions=1500, max_target_positions=448,
+        decoder_start_token_id=START, bos_token_id=END, eos_token_id=END, pad_token_id=END,
+        suppress_tokens=[], begin_suppress_tokens=[220, END],
+    )  # fmt: skip
+    model = WhisperForConditionalGeneration(config).eval()
+    shape(model, Tokenizer.from_file(str(folder / "tokenizer.json")))
     codes = {f"<|{code}|>": START + 1 + number for number, code in enumerate(LANGUAGES)}
     model.generation_config = GenerationConfig(
         decoder_start_token_id=START, bos_token_id=END, eos_token_id=END, pad_token_id=END,
@@ -68,7 +91,7 @@ def write_model(folder: Path) -> WhisperForConditionalGeneration:
 
 def main(folder: Path) -> None:
     """Write everything."""
-    model = write_model(folder / "model")
+    model = write_model_of(folder / "model", SMALL, sure_of_itself)
     extractor = WhisperFeatureExtractor.from_pretrained(folder / "model")
     random = np.random.default_rng(11)
     kept = {}

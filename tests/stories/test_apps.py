@@ -161,7 +161,7 @@ def test_it_works_when_the_first_choice_of_a_home_cannot_be_written(tmp_path: Pa
 @pytest.mark.root
 @pytest.mark.linux
 def test_it_works_for_a_user_without_a_name_or_a_home() -> None:
-    with stranger_user(extras=("server", "voiceprint")) as stranger:
+    with stranger_user(extras=("server", "voiceprint", "espeak")) as stranger:
         vad = stranger.run("-m", "holdfast", "vad", "--json")
         up = stranger.run("-m", "holdfast", "up", "--once", "--json", "--port", "0")
     assert found(vad) == SEGMENTS

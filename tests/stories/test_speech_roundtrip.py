@@ -40,6 +40,7 @@ def client(service: SpeechService) -> Iterator[Client]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voice", VOICES)
 def test_of_a_hundred_words_at_most_ten_are_read_wrong(
     client: Client, tmp_path: Path, voice: str
@@ -98,8 +99,10 @@ def test_our_own_voice_is_heard_where_it_sounds_and_partly_read(client: Client) 
     assert [word.start_s for word in found.words] == sorted(word.start_s for word in found.words)
 
 
-def test_say_vad_and_transcribe_agree_on_the_command_line(tmp_path: Path) -> None:
-    env, file = bare(tmp_path), tmp_path / "said.flac"
+def test_say_vad_and_transcribe_agree_on_the_command_line(
+    service: SpeechService, tmp_path: Path
+) -> None:
+    env, file = bare(tmp_path, HOLDFAST_HOME=str(service.models)), tmp_path / "said.flac"
     said = holdfast("say", SAID, "-o", file, "--json", env=env)
     assert said.returncode == 0, said.stderr
     samples = read_audio(file)

@@ -56,3 +56,22 @@ def test_what_it_cannot_do_is_said(engine: SphinxEngine, tmp_path: Path) -> None
         load_sphinx(tmp_path)
     with pytest.raises(EngineUnusable, match="cuda"):
         load_sphinx(MODEL, "cuda")
+
+
+def test_a_pause_parts_passages_and_nothing_is_carried_over(
+    engine: SphinxEngine, tmp_path: Path
+) -> None:
+    first, second = (read_audio(speak(tmp_path, "flite:rms", text)) for text in SENTENCES[:2])
+    pause = np.zeros(16_000, np.float32)
+    joined = np.concatenate([first, pause, second])
+    (passages,) = engine.read([joined], ["en"], ReadOptions(words=True))
+    assert len(passages) == 2
+    begins = (len(first) + len(pause)) / 16_000
+    assert passages[0].end_s < len(first) / 16_000 + 0.2
+    assert passages[1].start_s == pytest.approx(begins, abs=0.5)
+    # What was read before changes nothing.
+    ((alone,),) = engine.read([second], ["en"], ReadOptions())
+    engine.read([np.random.default_rng(1).normal(0, 0.3, 48_000).astype(np.float32)], ["en"],
+                ReadOptions())  # fmt: skip
+    ((again,),) = engine.read([second], ["en"], ReadOptions())
+    assert (again.text, again.end_s) == (alone.text, pytest.approx(alone.end_s, abs=0.1))

@@ -17,10 +17,11 @@ __all__ = ["SpeechService", "plain", "speech_service"]
 
 @dataclass(frozen=True)
 class SpeechService:
-    """A service that answers at ``url``."""
+    """A service that answers at ``url``; its models are in ``models``."""
 
     url: str
     services: Services
+    models: Path
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def speech_service(
     with running_server(services, settings) as server:
         waiting = [status.id for status in services.supervisor.not_ready()]
         assert services.supervisor.wait_ready(90), waiting
-        yield SpeechService(server.url, services)
+        yield SpeechService(server.url, services, home / "models")
 
 
 def plain(text: str) -> str:

@@ -91,6 +91,7 @@ ENGLISH = {
     "approx. 5 min.": "approximately five minutes.",
     "A & B = C + D": "A and B equals C plus D",
     "and/or": "and or",
+    "the <b>, §, and &.": "the less than b greater than, section, and and.",
     "a@b.org": "a at b dot org",
     "the U.S. Army": "the U S Army",
     "the UK, HTML and TV": "the U K, H T M L and T V",

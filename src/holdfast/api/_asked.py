@@ -35,13 +35,17 @@ _MOST_SPEAKERS = 16
 _MOST_REFERENCE_BYTES = 10_000_000
 # In base64, with its head.
 MOST_FIELD_BYTES = 14_000_000
+# These may come several times, and with [] behind them.
+_LISTS = ("timestamp_granularities", "include", "known_speaker_names", "known_speaker_references",
+          "keywords", "languages")  # fmt: skip
 _FIELDS = frozenset({
     "model", "prompt", "temperature", "response_format", "language", "stream", _CHUNKING, CHANNEL,
     *(f"{_CHUNKING}[{name}]" for name in ("type", *_CUTTING)),
-    *(name for field in ("timestamp_granularities", "include", "known_speaker_names",
-                         "known_speaker_references") for name in (field, f"{field}[]")),
+    *_LISTS, *(f"{name}[]" for name in _LISTS),
 })  # fmt: skip
-_NOT_TRANSLATED = frozenset({"language", "stream", "include", "include[]"})
+_NOT_TRANSLATED = frozenset(
+    {"language", "stream", "include", "include[]", "languages[]", "languages"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +111,16 @@ def asked_of(upload: Upload, task: Task) -> TranscriptionAsked:
     known = _known_speakers(upload, form)
     options = ReadOptions(
         task=task,
-        prompt=fields.get("prompt", ""),
+        prompt=_prompt(fields.get("prompt", ""), upload.all_of("keywords")),
         temperature=_temperature(fields),
         words="word" in granularities or bool(included),
     )
     return TranscriptionAsked(
         request=ReadingRequest(
-            options=options, language=fields.get("language", ""), cut=_cutting(fields)
+            options=options,
+            language=fields.get("language", ""),
+            cut=_cutting(fields),
+            languages=tuple(upload.all_of("languages")),
         ),
         form=form,
         granularities=granularities or ("segment",),
@@ -124,6 +131,11 @@ def asked_of(upload: Upload, task: Task) -> TranscriptionAsked:
     )
 
 
+def _prompt(prompt: str, keywords: Sequence[str]) -> str:
+    """Return a prompt in which words are named that may come."""
+    return " ".join(part for part in (prompt.strip(), ", ".join(keywords)) if part)
+
+
 def _check_names(upload: Upload, task: Task) -> None:
     known = _FIELDS if task == "transcribe" else _FIELDS - _NOT_TRANSLATED
     for name in upload.fields:
@@ -132,8 +144,7 @@ def _check_names(upload: Upload, task: Task) -> None:
                 f"there is no field {name[:40]!r}", why=f"there are {', '.join(sorted(known))}",
                 param=name[:40],
             )  # fmt: skip
-    twice = sorted(name for name in upload.repeated if not name.endswith("[]"))
-    twice = [name for name in twice if f"{name}[]" not in known]
+    twice = sorted(name for name in upload.repeated if name.removesuffix("[]") not in _LISTS)
     if twice:
         raise UploadInvalid(
             f"there is more than one field {twice[0]!r}", why="it is not clear which counts",

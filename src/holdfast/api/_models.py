@@ -1,5 +1,6 @@
 """Models by the names that clients ask for them."""
 
+import re
 from collections.abc import Sequence
 
 from holdfast.runtime import UnknownModel
@@ -7,6 +8,9 @@ from holdfast.speech import Reading, Speaking
 from holdfast.wiring import STT_MODEL, TTS_MODEL, Services
 
 __all__ = ["check_reader", "check_voice"]
+
+# OpenAI's names may end in one.
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def check_reader(services: Services, named: str) -> Reading:
@@ -48,7 +52,7 @@ def check_voice(services: Services, named: str) -> Speaking:
 
 def _check(services: Services, model: str, aliases: Sequence[str], named: str) -> None:
     known = (model, services.supervisor.status(model).repository, *aliases)
-    if named and named not in known:
+    if named and named not in known and _DATE.sub("", named) not in aliases:
         raise UnknownModel(
             f"there is no model {named[:60]!r} here that does this",
             why=f"there are {', '.join(known)}", param="model",

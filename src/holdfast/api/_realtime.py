@@ -188,21 +188,25 @@ class _Session:
 
     def _renew(self) -> None:
         """Begin to listen anew, as the session says."""
-        self._samples = LineSamples(self._session.code, self._session.rate_hz)
+        self._samples = self._fresh_samples()
         detection = self._session.detection()
         model = self._reading.voice_activity
         self._listener = Listener(self._services.supervisor, model, detection)
         self._open = _new_turn()
         self._looked_at = 0
 
+    def _fresh_samples(self) -> LineSamples:
+        return LineSamples(self._session.code, self._session.rate_hz)
+
     def _described(self) -> dict[str, Any]:
         about = {"id": self._id, "object": "realtime.transcription_session"}
         return about | self._session.model_dump()
 
     async def _update(self, event: Mapping[str, Any]) -> None:
-        before, self._session = self._session, updated(self._session, event.get("session"))
-        check_reader(self._services, self._session.wanted.model)
-        was, now = before.audio.input, self._session.audio.input
+        changed = updated(self._session, event.get("session"))
+        check_reader(self._services, changed.wanted.model)
+        was, now = self._session.audio.input, changed.audio.input
+        self._session = changed
         if (was.format, was.turn_detection) != (now.format, now.turn_detection):
             self._renew()
         await self._line.send("session.updated", session=self._described())
@@ -255,6 +259,7 @@ class _Session:
     async def _clear(self, event: Mapping[str, Any]) -> None:
         del event
         self._listener.clear()
+        self._samples = self._fresh_samples()  # which hold the last of what is forgotten
         self._open = _new_turn()
         await self._line.send("input_audio_buffer.cleared")
 

@@ -49,6 +49,8 @@ def _form(task: Task) -> dict[str, Any]:
         texts = {"type": "array", "items": {"type": "string"}}
         fields |= {
             "language": {"type": "string"},
+            "languages[]": texts,
+            "keywords[]": texts,
             "timestamp_granularities[]": texts,
             "include[]": texts,
             "stream": {"type": "boolean"},

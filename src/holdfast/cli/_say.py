@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from holdfast.cli._context import Context
+from holdfast.cli._files import new_file
 from holdfast.cli._running import running
 from holdfast.cli.service import await_ready, say_failures_once, services_for
-from holdfast.errors import ConfigInvalid, HoldfastError, StorageFailed
+from holdfast.errors import ConfigInvalid, HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.media import SoundEncoder, SoundForm, Waveform
@@ -115,17 +115,8 @@ def _target(output: str | None) -> Iterator[tuple[BinaryIO, Path]]:
         sys.stdout.buffer.flush()
         return
     final = Path(output) if output else Path(tempfile.gettempdir()) / temporary_name("say.wav")
-    part = final.with_name(temporary_name(final.name[:100]))
-    try:
-        with part.open("xb") as file:
-            yield file, final
-        os.replace(part, final)
-    except OSError as error:
-        raise StorageFailed(
-            f"{final} cannot be written", why=error.strerror or str(error), hint="-o ELSEWHERE.wav"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(final) as file:
+        yield file, final
 
 
 def _spoken(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli._context import Context, render_error
 from holdfast.cli._count import Count
+from holdfast.cli._files import new_file
 from holdfast.cli._recordings import found_recordings, outputs
 from holdfast.cli._running import running
 from holdfast.cli.service import await_ready, say_failures_once, services_for
-from holdfast.errors import ConfigInvalid, StorageFailed
+from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
@@ -189,26 +189,10 @@ def _hand_over(context: Context, work: _Work, text: str) -> None:
     if work.target is None:
         context.result(text.rstrip("\n"))
         return
-    _write(work.target, text)
+    with new_file(work.target) as file:
+        file.write(text.encode())
     if context.json:
         context.result_json_line({"file": str(work.source), "output": str(work.target)})
     else:
         context.result_path(work.target)
     context.out.flush()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file: there whole, or not at all."""
-    from holdfast.places import temporary_name
-
-    part = path.with_name(temporary_name(path.name[:100]))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8", newline="\n")
-        os.replace(part, path)
-    except OSError as error:
-        raise StorageFailed(
-            f"{path} cannot be written", why=error.strerror or str(error), hint="-o OTHER_FOLDER"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)

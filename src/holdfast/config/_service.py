@@ -327,6 +327,9 @@ class ServiceSettings(NamedTuple):
     speech_synthesis_model: str | None = None
     speech_transcription_aliases: tuple[str, ...] = (
         "whisper-1",
+        "gpt-transcribe",
+        "gpt-live-transcribe",
+        "gpt-realtime-whisper",
         "gpt-4o-transcribe",
         "gpt-4o-mini-transcribe",
         "gpt-4o-transcribe-diarize",

@@ -37,11 +37,13 @@ class ReadingRequest:
         options: of the engine.
         language: a code or a name; "" for finding out.
         cut: how the recording is cut into what is read at once.
+        languages: codes or names of those that it can be; any where empty.
     """
 
     options: ReadOptions = ReadOptions()
     language: str = ""
     cut: CutOptions = CutOptions()
+    languages: Sequence[str] = ()
 
 
 class _Able(NamedTuple):
@@ -93,6 +95,7 @@ class Reading:
         options = request.options if voices is None else replace(request.options, words=True)
         able: _Able = yield self._supervisor.submit(self.model, _able, options)
         language = language_code(request.language, able.languages) if request.language else ""
+        among = [language_code(named, able.languages) for named in request.languages]
         turns: list[Turn] = []
         waiting: list[Clip] = []
         listening = _Listening(self._supervisor, self.voice_activity, blocks, request.cut)
@@ -104,7 +107,7 @@ class Reading:
                 part, waiting = waiting[:_CLIPS_AT_ONCE], waiting[_CLIPS_AT_ONCE:]
                 if not language:
                     language = yield self._supervisor.submit(
-                        self.model, _language, part[0].waveform
+                        self.model, _language, part[0].waveform, among
                     )
                 found: Sequence[Sequence[Passage]] = yield self._supervisor.submit(
                     self.model, Batch(_read),
@@ -174,8 +177,8 @@ def _able(engine: TranscriptionEngine, options: ReadOptions) -> _Able:
     return _Able(tuple(engine.languages), tuple(engine.tasks))
 
 
-def _language(engine: TranscriptionEngine, clip: Waveform) -> str:
-    return engine.detect_language(clip)[0]
+def _language(engine: TranscriptionEngine, clip: Waveform, among: Sequence[str]) -> str:
+    return engine.detect_language(clip, among)[0]
 
 
 def _read(engine: TranscriptionEngine, asked: list[_Asked]) -> list[Sequence[Sequence[Passage]]]:

@@ -38,7 +38,9 @@ _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u00a0": 
 
 def english(text: str, numerals: Numerals) -> str:
     """Return an English text with its numbers, signs and abbreviations as words, single-spaced."""
-    return " ".join(_English(numerals).spoken(text.translate(_QUOTES)).split())
+    spoken = " ".join(_English(numerals).spoken(text.translate(_QUOTES)).split())
+    # Signs become words with spaces around them, which are not wanted before a comma.
+    return re.sub(r" (?=[,.;:!?](?:\s|$))", "", spoken)
 
 
 class _English:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from holdfast.media import Waveform
 
-__all__ = ["Passage", "ReadOptions", "Task", "TranscriptionEngine", "Word"]
+__all__ = ["Passage", "ReadOptions", "Task", "TranscriptionEngine", "Word", "runs_of"]
 
 Task = Literal["transcribe", "translate"]
 
@@ -42,6 +42,17 @@ class Word:
     start_s: float
     end_s: float
     probability: float
+
+
+def runs_of(words: Sequence[Word], pause_s: float) -> list[list[Word]]:
+    """Return words in runs: between two of them nothing is said for so long."""
+    runs: list[list[Word]] = []
+    for word in words:
+        if runs and word.start_s - runs[-1][-1].end_s < pause_s:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    return runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +93,12 @@ class TranscriptionEngine(Protocol):
     def tasks(self) -> Sequence[Task]:
         """What it can do."""
 
-    def detect_language(self, clip: Waveform) -> tuple[str, float]:
+    def detect_language(self, clip: Waveform, among: Sequence[str] = ()) -> tuple[str, float]:
         """Return the language that is spoken, and its probability.
 
         Args:
             clip: float32, shape (samples,), mono, 16 kHz, at most 30 s.
+            among: codes of those that it can be; any of ``languages`` where empty.
         """
 
     def read(

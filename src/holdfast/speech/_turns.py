@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from holdfast.runtime import Steps
 from holdfast.speech._segments import RATE_HZ
-from holdfast.speech._transcript import Passage, Word
+from holdfast.speech._transcript import Passage, Word, runs_of
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
@@ -119,12 +119,7 @@ def _add(voices: VoiceNaming, group: _Group, fragment: Passage, voice: Any) -> N
 
 def _fragments(passage: Passage) -> list[Passage]:
     """Cut a passage at the pauses between its words."""
-    runs: list[list[Word]] = []
-    for word in passage.words:
-        if runs and word.start_s - runs[-1][-1].end_s < _PAUSE_S:
-            runs[-1].append(word)
-        else:
-            runs.append([word])
+    runs = runs_of(passage.words, _PAUSE_S)
     if len(runs) < 2:
         return [passage]
     texts = _texts(passage.text, runs)

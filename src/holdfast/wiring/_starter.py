@@ -97,7 +97,10 @@ def _lay_out_sphinx(folder: Path) -> None:
 def _lay_out_espeak(folder: Path) -> None:
     data = _package("espeakng_loader") / "espeak-ng-data"
     if not data.is_dir():
-        raise _missing("a voice is not here", "espeakng-loader", "espeak")
+        raise MissingExtra(
+            "a voice is not here", why="espeakng-loader is not installed",
+            hint="pip install 'holdfast[espeak]' (GPL-3), or HOLDFAST_SPEECH_SYNTHESIS_MODEL=none",
+        )  # fmt: skip
     shutil.copytree(data, folder / data.name, dirs_exist_ok=True)
     about = ESPEAK_README.format(version=importlib.metadata.version("espeakng-loader"))
     (folder / "README.md").write_bytes(about.encode())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import MissingExtra
 from holdfast.runtime import EngineUnusable, check_wanted
 from holdfast.speech._segments import OptionInvalid
-from holdfast.speech._transcript import Passage, ReadOptions, Task, Word
+from holdfast.speech._transcript import Passage, ReadOptions, Task, Word, runs_of
 from holdfast.speech.engines._whisper_tokens import compression_ratio
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ ACOUSTIC = "en-us"
 LANGUAGE_MODEL = "en-us.lm.bin"
 DICTIONARY = "cmudict-en-us.dict"
 _FRAMES_PER_S = 100
+# It knows no sentences: where nobody says anything for so long one passage ends.
+_PAUSE_S = 0.7
 # <s>, <sil>, [NOISE], ++UM++ are no words; the(2) is the second way to pronounce one.
 _NO_WORD = re.compile(r"[<\[+].*")
 _VARIANT = re.compile(r"\(\d+\)$")
@@ -87,9 +89,9 @@ class SphinxEngine:
         """It does not translate."""
         return ("transcribe",)
 
-    def detect_language(self, clip: Waveform) -> tuple[str, float]:
+    def detect_language(self, clip: Waveform, among: Sequence[str] = ()) -> tuple[str, float]:
         """Return what it takes all speech for."""
-        del clip
+        del clip, among
         return "en", 1.0
 
     def read(
@@ -133,15 +135,15 @@ class SphinxEngine:
             for part in decoder.seg()
             if not _NO_WORD.fullmatch(part.word)
         ]
-        if not found:
-            return []
-        text = " ".join(word.text for word in found)
-        return [
-            Passage(
-                start_s=found[0].start_s,
-                end_s=found[-1].end_s,
-                text=text,
-                compression_ratio=compression_ratio(text),
-                words=tuple(found) if words else (),
-            )
-        ]
+        return [_passage(run, words=words) for run in runs_of(found, _PAUSE_S)]
+
+
+def _passage(run: Sequence[Word], *, words: bool) -> Passage:
+    text = " ".join(word.text for word in run)
+    return Passage(
+        start_s=run[0].start_s,
+        end_s=run[-1].end_s,
+        text=text,
+        compression_ratio=compression_ratio(text),
+        words=tuple(run) if words else (),
+    )

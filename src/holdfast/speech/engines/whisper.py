@@ -172,14 +172,14 @@ class WhisperEngine:
         """What it can do; a model of English only cannot translate."""
         return ("transcribe", "translate") if self._multilingual else ("transcribe",)
 
-    def detect_language(self, clip: Waveform) -> tuple[str, float]:
+    def detect_language(self, clip: Waveform, among: Sequence[str] = ()) -> tuple[str, float]:
         """Return the language that is spoken; see `TranscriptionEngine.detect_language`."""
         if not self._multilingual:
             return "en", 1.0
         encoded = self._model.encode(self._features([clip]))
         (named,) = self._model.model.detect_language(encoded)
-        token, probability = named[0]
-        return str(token).strip("<|>"), float(probability)
+        found = [(str(token).strip("<|>"), float(probability)) for token, probability in named]
+        return next((each for each in found if not among or each[0] in among), found[0])
 
     def read(
         self, clips: Sequence[Waveform], languages: Sequence[str], options: ReadOptions

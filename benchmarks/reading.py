@@ -1,0 +1,140 @@
+"""Reading speech beside faster-whisper and Transformers: whisper-tiny's size, the same weights.
+
+    python -m benchmarks.reading [--rounds N] [--json FILE]
+
+Needs .venv-libraries (`bootstrap.py test` makes it) and flite. Each side is a process that stays;
+they take turns. Exits with 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from tests.libraries import environment
+from tests.support.voices import SENTENCES, speak, write_wav
+
+from benchmarks.figures import Row, Section
+from benchmarks.measure import Others
+from benchmarks.report import as_data, as_text, machine
+from benchmarks.voiceprint import surroundings
+from holdfast.media import read_audio
+
+OURS, DIRECT, OTHER = "holdfast", "faster-whisper", "transformers"
+AS_FAST, FASTER = 0.95, 1.0
+STREAMS = 8
+SPEECH_S = 58
+_PAUSE_S = 0.3
+
+
+def command(side: str, folder: Path) -> list[str]:
+    """Return what starts a side: this Python, or the libraries' with what only this one has."""
+    if side in (OURS, DIRECT):
+        return [sys.executable, "-m", "benchmarks.reading_side", side, str(folder)]
+    import ctranslate2
+
+    more = str(Path(ctranslate2.__file__).parents[1])
+    code = (
+        f"import sys; sys.path.append({more!r}); from pathlib import Path; "
+        f"from benchmarks.reading_side import main; main({side!r}, Path({str(folder)!r}))"
+    )
+    return [str(environment.PYTHON), "-c", code]
+
+
+@contextmanager
+def started(side: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a side for as long as it is wanted."""
+    with subprocess.Popen(
+        command(side, folder), env=surroundings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ask(process: subprocess.Popen[str], streams: int) -> tuple[float, int]:
+    """Return the seconds that reading took, and the letters that were read of one recording."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{streams}\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"a side ended with {process.wait()}")
+    seconds, letters = json.loads(line)
+    return seconds, letters
+
+
+def record(folder: Path) -> None:
+    """Write a minute of speech without long pauses."""
+    parts = [read_audio(speak(folder, "flite:rms", text)) for text in SENTENCES * 3]
+    spoken = np.concatenate(parts)[: SPEECH_S * 16_000]
+    write_wav(folder / "speech.wav", spoken)
+
+
+def measure(rounds: int, folder: Path) -> list[Section]:
+    """Return the figures."""
+    subprocess.run(command("make", folder), env=surroundings(), check=True)
+    record(folder)
+    found: dict[tuple[str, int], list[float]] = {}
+    letters: dict[str, int] = {}
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(started(name, folder)) for name in (OURS, DIRECT, OTHER)}
+        for number in range(-1, rounds):
+            for streams in (1, STREAMS):
+                for name, side in sides.items():
+                    if name == OTHER and streams > 1:
+                        continue  # as many times as long
+                    time.sleep(_PAUSE_S)
+                    seconds, letters[name] = ask(side, streams)
+                    if number >= 0:
+                        found.setdefault((name, streams), []).append(seconds)
+    print("letters that were read of a minute:", letters)
+    return [_beside(DIRECT, found, (1, STREAMS)), _beside(OTHER, found, (1,))]
+
+
+def _beside(
+    peer: str, found: dict[tuple[str, int], list[float]], streams: Sequence[int]
+) -> Section:
+    rows = [
+        Row(f"{number} x {SPEECH_S} s of speech at once", "s", found[OURS, number],
+            found[peer, number], target=AS_FAST if number == 1 else FASTER)
+        for number in streams
+    ]  # fmt: skip
+    what = "whisper-tiny's size, random weights that write 80 letters a clip, beam 5, 2 cores"
+    return Section("reading", f"{what}; {peer} directly", rows, peer=peer)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    chosen = parser.parse_args()
+    if reason := environment.missing():
+        parser.error(reason)
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        others = Others()
+        sections = measure(chosen.rounds, Path(name))
+        where = machine(Path(name), ())
+        where["meanwhile"] = f"other programs took {100 * others.share():.0f} % of the cores"
+    print("\n\n".join(as_text(section) for section in sections))
+    print("\n".join(f"{name}: {value}" for name, value in where.items()))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(as_data(sections, where), indent=1) + "\n")
+    return int(any(row.reached is False for each in sections for row in each.rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
