@@ -20,6 +20,7 @@ import webvtt
 
 from holdfast.media import read_audio
 from tests.support.audio import Form, write_audio
+from tests.support.bombs import silent_flac
 from tests.support.voices import SENTENCES, mixed, speak
 
 Run = subprocess.CompletedProcess[str]
@@ -137,7 +138,11 @@ WRONG = {
     "no recording": (("transcribe", "none.wav"), "there is no recording none.wav"),
     "an empty folder": (("transcribe", "home"), "a folder without any"),
     "words of another form": (("transcribe", "tmp/x", "--words"), "verbose_json"),
-}
+    "speakers where they have no place": (
+        ("transcribe", "tmp/x", "--speakers", "-f", "json"), "diarized_json",
+    ),
+    "samples at no rate": (("vad", "a.wav", "--raw", "0"), "--raw 0"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -148,6 +153,80 @@ def test_what_cannot_be_done_is_told_and_nothing_is_left(desk: Desk, wrong: str)
     assert done.returncode == 2
     assert told in done.stderr
     assert "  try: " in done.stderr
+    assert (desk.folder / "a.wav").read_bytes() == b"from before"
+    assert desk.left() == []
+
+
+def test_speed_is_heard(desk: Desk) -> None:
+    lengths = []
+    for speed in ("0.7", "1", "2"):
+        done = desk.run("say", SENTENCES[0], "--speed", speed, "-o", "a.wav")
+        assert done.returncode == 0, done.stderr
+        lengths.append(len(read_audio(desk.folder / "a.wav")))
+    assert lengths[0] > 1.2 * lengths[1] > 1.8 * lengths[2]
+
+
+FULL = {"say": ("say", SENTENCES[0], "-o"), "transcribe": ("transcribe", "talk.wav", "-o")}
+
+
+@pytest.mark.linux
+@pytest.mark.parametrize("command", FULL)
+def test_a_full_disk_is_told_of_and_nothing_half_written_stays(desk: Desk, command: str) -> None:
+    desk.recording("talk.wav")
+    small = desk.folder / "small"
+    small.mkdir()
+    script = f'mount -t tmpfs -o size=4k none {small} && cp talk.wav {small}/filled; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", script, "sh", sys.executable, "-m", "holdfast",
+         *FULL[command], f"small/b.{'wav' if command == 'say' else 'txt'}"],
+        env=desk.env, cwd=desk.folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (7, ""), done.stderr
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.linux
+@pytest.mark.parametrize("words", [("say", "hello", "-o", "-"), ("transcribe", "talk.wav")])
+def test_full_standard_output_is_told_of(desk: Desk, words: tuple[str, ...]) -> None:
+    desk.recording("talk.wav")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "holdfast", *words], env=desk.env, cwd=desk.folder,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_whoever_stops_listening_ends_it_quietly(desk: Desk) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "say", f"{SENTENCES[0]} " * 100, "-o", "-"],
+        env=desk.env, cwd=desk.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(4) == b"RIFF"
+        process.stdout.close()
+        assert process.wait(30) == 1
+        assert process.stderr.read() == b""
+
+
+def test_an_interrupted_say_leaves_what_was_there_before(desk: Desk) -> None:
+    (desk.folder / "a.wav").write_bytes(b"from before")
+    (desk.folder / "long.txt").write_text(f"{SENTENCES[0]} " * 5_000)
+    with (desk.folder / "long.txt").open() as text:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast", "say", "-", "-o", "a.wav"], env=desk.env,
+            cwd=desk.folder, stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not desk.left():  # it has begun to write
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, ""), told
+    assert "Traceback" not in told
     assert (desk.folder / "a.wav").read_bytes() == b"from before"
     assert desk.left() == []
 
@@ -200,6 +279,44 @@ def test_folders_and_patterns_are_read_into_files_once(desk: Desk) -> None:
     assert sorted(outputs) == ["subtitles/deep/two.srt", "subtitles/one.wav.srt"]
     assert len(desk.run("transcribe", "calls/*.wav", "calls/*.txt", "-f", "text", "--again").stdout
                .split()) == 0  # fmt: skip
+
+
+def test_equal_names_from_two_folders_stay_two(desk: Desk) -> None:
+    first, second = desk.recording("one/talk.wav"), desk.recording("two/talk.wav", SENTENCES[1])
+    done = desk.run("transcribe", "one/talk.wav", "two", "one/../one/talk.wav", "-o", "texts")
+    assert sorted(done.stdout.split()) == ["texts/one/talk.txt", "texts/two/talk.txt"], done.stderr
+    texts = [(desk.folder / name).read_text() for name in sorted(done.stdout.split())]
+    assert [desk.run("transcribe", each).stdout for each in (first, second)] == texts
+    assert texts[0] != texts[1]
+
+
+def test_the_outputs_suffix_says_what_is_written(desk: Desk) -> None:
+    desk.recording("talk.wav")
+    for name in ("a.srt", "a.vtt", "a.json", "a.txt"):
+        done = desk.run("transcribe", "talk.wav", "-o", name)
+        assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
+    (cue, *_) = srt.parse((desk.folder / "a.srt").read_text())
+    assert webvtt.read(str(desk.folder / "a.vtt")).captions[0].text == cue.content
+    text = json.loads((desk.folder / "a.json").read_text())["text"]
+    assert (desk.folder / "a.txt").read_text() == f"{text}\n"
+    # What is said counts more.
+    desk.run("transcribe", "talk.wav", "-o", "b.srt", "-f", "text")
+    assert (desk.folder / "b.srt").read_text() == f"{text}\n"
+    told = json.loads(desk.run("transcribe", "talk.wav", "--json").stdout)
+    assert told == {"file": "talk.wav", "text": text}
+
+
+@pytest.mark.parametrize("command", ["transcribe", "vad"])
+def test_what_is_no_recording_is_told_at_once(desk: Desk, command: str) -> None:
+    (desk.folder / "program.wav").write_bytes(Path(sys.executable).read_bytes()[:100_000])
+    (desk.folder / "empty.wav").touch()
+    silent_flac(desk.folder / "ten-hours.flac", 36_000)
+    told = {"program.wav": "not-audio", "empty.wav": "audio-empty",
+            "ten-hours.flac": "audio-too-long"}  # fmt: skip
+    for name, code in told.items():
+        done = desk.run(command, name)
+        assert (done.returncode, done.stdout) == (9, "")
+        assert f"error[{code}]: {name}" in done.stderr
 
 
 def test_a_broken_one_does_not_keep_the_others_from_being_read(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def found_recordings(named: Sequence[str]) -> list[tuple[Path, Path]]:
     Raises:
         ConfigInvalid: there is none of a name.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, tuple[Path, Path]] = {}
     for name in named:
         path = Path(name)
         if path.is_dir():
@@ -42,8 +43,8 @@ def found_recordings(named: Sequence[str]) -> list[tuple[Path, Path]]:
                 hint="holdfast transcribe RECORDING ...",
             )
         for each, folder in own.items():
-            found.setdefault(each, folder)
-    return list(found.items())
+            found.setdefault(os.path.abspath(each), (each, folder))  # noqa: PTH100 - and no ".."
+    return list(found.values())
 
 
 def _recordings(paths: Iterable[Path]) -> list[Path]:
@@ -55,7 +56,8 @@ def outputs(
 ) -> list[Path | None]:
     """Return the file for what is read of each recording; None: the terminal.
 
-    Where two recordings would write one file, both keep their own suffix in its name.
+    Where two recordings would write one file, both keep their own suffix in its name; where that is
+    not enough, the folders that they are in are made in the output, too.
 
     Args:
         sources: of `found_recordings`.
@@ -76,6 +78,22 @@ def outputs(
             f"{output} is a file", why=f"there are {len(sources)} recordings to read",
             hint="-o FOLDER",
         )  # fmt: skip
+    targets = _targets(sources, output, suffix)
+    if len(set(targets)) < len(targets) and output is not None:
+        paths = [path.absolute() for path, _ in sources]
+        top = Path(os.path.commonpath([path.parent for path in paths]))
+        targets = _targets([(path, top) for path in paths], output, suffix)
+    twice = next((each for each in targets if targets.count(each) > 1), None)
+    if twice is not None:
+        both = [str(path) for (path, _), own in zip(sources, targets, strict=True) if own == twice]
+        raise ConfigInvalid(
+            f"{' and '.join(both)} would both go into {twice}", why="one of them would be lost",
+            hint="read them one by one, each with its own -o FILE",
+        )  # fmt: skip
+    return [*targets]
+
+
+def _targets(sources: Sequence[tuple[Path, Path]], output: Path | None, suffix: str) -> list[Path]:
     short = [_target(path, around, output, f".{suffix}") for path, around in sources]
     return [
         _target(path, around, output, f"{path.suffix}.{suffix}") if short.count(own) > 1 else own

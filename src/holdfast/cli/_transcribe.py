@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["add_transcribe"]
 
 _FORMS = ("text", "srt", "vtt", "json", "verbose_json", "diarized_json")
+# Of an output, and what is written into it where no form is said.
+_BY_SUFFIX = {".srt": "srt", ".vtt": "vtt", ".json": "json"}
 _SUFFIXES = {"text": "txt", "verbose_json": "json", "diarized_json": "json"}
 _RATE_HZ = 16_000
 
@@ -37,7 +39,8 @@ def add_transcribe(commands: Any) -> None:
     )
     read.add_argument("files", nargs="+", metavar="FILE",
                       help="recordings, patterns such as '*.mp3', or folders")  # fmt: skip
-    read.add_argument("-f", "--format", choices=_FORMS, default="text", help="text (default) ...")
+    read.add_argument("-f", "--format", choices=_FORMS,
+                      help="by the suffix of --output, else text")  # fmt: skip
     read.add_argument("-o", "--output", type=Path, metavar="PATH",
                       help="a file for one recording, a folder for several; else beside each "
                       "of several")  # fmt: skip
@@ -91,9 +94,14 @@ def _transcribe(args: argparse.Namespace, context: Context) -> int:
 
 
 def _form(args: argparse.Namespace) -> str:
-    form: str = args.format
-    if args.speakers and form == "text":
-        return form
+    form: str = args.format or _form_of(args.output)
+    if args.speakers and form == "json" and args.format is None:
+        form = "diarized_json"
+    if args.speakers and form in ("json", "verbose_json"):
+        raise ConfigInvalid(
+            f"--speakers does not go with -f {form}", why="it has no place for them",
+            hint="holdfast transcribe FILE -f diarized_json",
+        )  # fmt: skip
     if args.words and form != "verbose_json":
         raise ConfigInvalid(
             "--words belongs to -f verbose_json", why=f"the format is {form}",
@@ -101,6 +109,10 @@ def _form(args: argparse.Namespace) -> str:
         )  # fmt: skip
     args.speakers = args.speakers or form == "diarized_json"
     return form
+
+
+def _form_of(output: Path | None) -> str:
+    return "text" if output is None else _BY_SUFFIX.get(output.suffix.lower(), "text")
 
 
 def _is_done(work: _Work) -> bool:
@@ -131,7 +143,7 @@ def _read_all(
                 code = code or error.exit_code
                 context.tell(render_error(error, as_json=context.json))
                 continue
-            _hand_over(context, work, _text(found, form, args))
+            _hand_over(context, work, _text(found, form, args), form)
             if work.target is not None:
                 seconds = time.monotonic() - begun
                 context.say(f"{work.source}: {found.duration_s:.0f} s read in {seconds:.1f} s")
@@ -185,9 +197,12 @@ def _text(found: Transcript, form: str, args: argparse.Namespace) -> str:
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 
-def _hand_over(context: Context, work: _Work, text: str) -> None:
+def _hand_over(context: Context, work: _Work, text: str, form: str) -> None:
     if work.target is None:
-        context.result(text.rstrip("\n"))
+        if context.json and not form.endswith("json"):
+            context.result_json({"file": str(work.source), "text": text.rstrip("\n")})
+        else:
+            context.result(text.rstrip("\n"))
         return
     with new_file(work.target) as file:
         file.write(text.encode())

@@ -15,6 +15,7 @@ from holdfast.cli.service import await_ready, say_failures_once, services_for
 from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
+    from holdfast.media import RawAudio
     from holdfast.speech import Segment, VadOptions
 
 __all__ = ["add_commands"]
@@ -47,7 +48,6 @@ def _add_vad(commands: Any) -> None:
 
 
 def _vad(args: argparse.Namespace, context: Context) -> int:
-    from holdfast.media import RawAudio
     from holdfast.speech import sample_recording
     from holdfast.wiring import VAD_MODEL
 
@@ -59,13 +59,13 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
             why="there is nothing to listen to",
             hint="holdfast vad RECORDING",
         )
+    raw = None if args.raw is None else _raw(args.raw)
     services = services_for(context, context.service(), only=(VAD_MODEL,))
     say_failures_once()
     started = time.monotonic()
     with running(services):
         await_ready(services)
         loaded = time.monotonic()
-        raw = RawAudio(args.raw) if args.raw is not None else None
         found = services.voice_activity.detect(file, options, raw)
         ended = time.monotonic()
         (model,) = services.supervisor.statuses()
@@ -89,6 +89,17 @@ def _vad(args: argparse.Namespace, context: Context) -> int:
         f"{loaded - started:.2f} s and took {ended - loaded:.2f} s"
     )
     return 0
+
+
+def _raw(rate_hz: int) -> RawAudio:
+    from holdfast.media import raw_of_text
+
+    try:
+        return raw_of_text(f"s16le:{rate_hz}")
+    except ValueError as error:
+        raise ConfigInvalid(
+            f"--raw {rate_hz} cannot be used", why=str(error), hint="--raw 16000"
+        ) from error
 
 
 def _vad_options(args: argparse.Namespace) -> VadOptions:
