@@ -1,7 +1,6 @@
 """What a form asks of a recording. Rules only; nothing here does I/O."""
 
 import base64
-import binascii
 import contextlib
 import io
 import json
@@ -207,7 +206,7 @@ def _cutting(fields: dict[str, str]) -> CutOptions:
     if text.lstrip().startswith("{"):
         try:
             said |= json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OptionInvalid(
                 f"{_CHUNKING} cannot be read", why="it is no JSON object", param=_CHUNKING
             ) from error
@@ -252,7 +251,7 @@ def _content(text: str) -> bytes:
     head, _, data = text.partition(",")
     content = b""
     if head.startswith("data:") and head.endswith(";base64"):
-        with contextlib.suppress(binascii.Error):
+        with contextlib.suppress(ValueError):  # binascii.Error is one; so is what is not ASCII
             content = base64.b64decode(data, validate=True)
     if not content:
         raise OptionInvalid(
