@@ -40,9 +40,11 @@ pytestmark = pytest.mark.linux
 READ, FOUND, SAID = (
     "/v1/audio/transcriptions", "/v1/audio/speech/timestamps", "/v1/audio/speech",
 )  # fmt: skip
-LIMIT_MB, LONGEST_S, QUEUE = 8, 3_600, 6
+LIMIT_MB, LONGEST_S, QUEUE = 8, 5_400, 6
 CONFIG = f"[models.speech-to-text]\nqueue_limit = {QUEUE}\n"
-WORDS = "we need to find a better way to do this"
+WORDS = "good morning"
+# A process may die while it is asked, or between two questions.
+DEAD = {"worker-died", "model-not-ready"}
 TEXT = "The old library on the corner opens at nine in the morning. " * 60
 # What decoding, listening and reading take besides what is there anyhow.
 MOST_MB = 120.0
@@ -189,10 +191,11 @@ def test_half_an_mp3_is_half_a_recording(service: Served, folder: Path) -> None:
     assert 1.5 < body["duration"] < 2.5
 
 
-@pytest.mark.parametrize("path", [READ, FOUND])
-@pytest.mark.parametrize("promised", [0, 16_000], ids=["says nothing", "says a second"])
+@pytest.mark.parametrize(
+    ("path", "promised"), [(READ, 0), (FOUND, 16_000)], ids=["says nothing", "says a second"]
+)
 def test_who_hides_ten_hours_is_listened_to_no_longer_than_others(
-    service: Served, folder: Path, promised: int, path: str
+    service: Served, folder: Path, path: str, promised: int
 ) -> None:
     content = _flac(folder, 36_000, promised=promised)
     assert len(content) < 200_000
@@ -200,12 +203,13 @@ def test_who_hides_ten_hours_is_listened_to_no_longer_than_others(
     before = service.peak_mb()
     status, body = posted(service, content, path)
     assert code_of((status, body)) == (413, "audio-too-long")
-    assert re.search(r"lasts 360\d s or more", body["error"]["message"])
+    (heard,) = re.findall(r"it lasts (\d+) s or more", body["error"]["message"])
+    assert LONGEST_S <= int(heard) < LONGEST_S + 10
     assert service.peak_mb() - before < MOST_MB
 
 
 def test_gigabytes_of_samples_in_a_small_file_fill_no_memory(service: Served, folder: Path) -> None:
-    """Eight channels at 192 kHz: 14 minutes are 5 GB as they are decoded."""
+    """Eight channels at 192 kHz: four minutes are 1.5 GB once they are decoded."""
     content = _flac(folder, 240, rate_hz=192_000, channels=8, promised=0)
     assert len(content) < 30_000
     service.forget_peaks()
@@ -333,7 +337,7 @@ def _asked(service: Served, path: str, body: bytes, kind: str = FORM) -> socket.
     return connection
 
 
-def _long_speech(folder: Path, times: int = 4) -> bytes:
+def _long_speech(folder: Path, times: int = 12) -> bytes:
     """Return a recording that takes seconds to read: sentences and pauses that part them."""
     one = read_audio(speak(folder, "flite:rms", WORDS))
     pause = np.zeros(4 * 16_000, np.float32)
@@ -447,7 +451,8 @@ def test_a_reader_that_dies_is_told_of_and_comes_back(service: Served, folder: P
     os.kill(service.process_of("pocketsphinx"), signal.SIGKILL)
     answer = http.client.HTTPResponse(connection)
     answer.begin()
-    assert code_of((answer.status, json.loads(answer.read()))) == (503, "worker-died")
+    status, code = code_of((answer.status, json.loads(answer.read())))
+    assert (status, code in DEAD) == (503, True)
     assert int(answer.headers["Retry-After"]) >= 1
     connection.close()
 
@@ -455,21 +460,24 @@ def test_a_reader_that_dies_is_told_of_and_comes_back(service: Served, folder: P
 def test_a_stream_of_text_whose_reader_dies_ends_with_an_error(
     service: Served, folder: Path
 ) -> None:
-    body = _form((FILE, _long_speech(folder, 8)), ('name="stream"', b"true"))
+    body = _form((FILE, _long_speech(folder)), ('name="stream"', b"true"))
     connection = _asked(service, READ, body)
     answer = http.client.HTTPResponse(connection)
     answer.begin()
-    assert WORDS.split(maxsplit=1)[0] in answer.readline().decode()
+    assert json.loads(answer.readline().removeprefix(b"data: "))["delta"] == WORDS
     os.kill(service.process_of("pocketsphinx"), signal.SIGKILL)
     rest = answer.read().decode()
     connection.close()
-    events = [json.loads(line.strip().removeprefix("data: ")) for line in rest.split("\n\n")
-              if line.strip() and "[DONE]" not in line]  # fmt: skip
-    assert events[-1]["type"] == "error"
-    # Between two clips it has nothing to die of, and is not there for the next one.
-    assert events[-1]["error"]["code"] in {"worker-died", "model-not-ready"}
+    assert _last(rest)["type"] == "error"
+    assert _last(rest)["error"]["code"] in DEAD
     assert "transcript.text.done" not in rest
     assert "[DONE]" not in rest
+
+
+def _last(events: str) -> dict[str, Any]:
+    """Return the last event of a stream."""
+    last: dict[str, Any] = json.loads(events.strip().split("\n\n")[-1].removeprefix("data: "))
+    return last
 
 
 @pytest.mark.parametrize("stream", ["audio", "sse"])
@@ -483,8 +491,7 @@ def test_a_voice_that_dies_leaves_no_answer_that_looks_whole(service: Served, st
         with pytest.raises(http.client.IncompleteRead):
             answer.read()
     else:
-        last = answer.read().decode().strip().split("\n\n")[-1]
-        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "worker-died"
+        assert _last(answer.read().decode())["error"]["code"] in DEAD
     connection.close()
 
 
@@ -510,7 +517,7 @@ def test_a_live_turn_whose_reader_dies_fails_and_the_next_is_read(
         live.send(json.dumps(sound))
         told("input_audio_buffer.committed")
         os.kill(service.process_of("pocketsphinx"), signal.SIGKILL)
-        assert told(f"{kind}.failed")["error"]["code"] == "worker-died"
+        assert told(f"{kind}.failed")["error"]["code"] in DEAD
         service.wait_ready()
         live.send(json.dumps(sound))
         assert told(f"{kind}.completed")["transcript"] == WORDS
