@@ -5,15 +5,18 @@
 FOLDER/whisper and FOLDER/mms are repositories laid out as openai/whisper-tiny and
 facebook/mms-tts-eng; FOLDER/converted is what CTranslate2 makes of the first. In FOLDER/answers.npz
 are the text tokens that Transformers reads of SPEECH (``tokens``), and the waveform that it speaks
-``SENTENCE`` with (``sound``).
+``SENTENCE`` with (``sound``); in FOLDER/fallback.json what our engine in Transformers does.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 import string
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +30,9 @@ from transformers import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from holdfast.errors import HoldfastError
+from holdfast.speech import ReadOptions
+from holdfast.speech.engines.reader import load_reader
 from holdfast.speech.engines.vits import seed_of
 from holdfast.speech.engines.whisper import convert_whisper
 from tests.libraries.whisper_parity import SMALL, write_model_of
@@ -82,6 +88,37 @@ def main(folder: Path, speech: Path) -> None:
         said = voice(**tokenizer(SENTENCE, return_tensors="pt")).waveform[0]
     text = [token for token in read[0].tolist() if token < END]
     np.savez(folder / "answers.npz", tokens=text, sound=said.numpy())
+    told = fallback(folder, samples.astype(np.float32))
+    (folder / "fallback.json").write_text(json.dumps(told))
+
+
+def fallback(folder: Path, samples: Any) -> dict[str, Any]:
+    """Return what our engine without CTranslate2 does, beside the one with it."""
+    engine, quick = load_reader(folder / "whisper"), load_reader(folder / "converted")
+    long = np.tile(samples, 3)
+    both, other = engine.read([samples, long], ["en", "de"], ReadOptions(prompt="Ada said"))
+    told: dict[str, Any] = {
+        "kind": type(engine).__name__,
+        "tokens": list(engine.read([samples], ["en"], ReadOptions())[0][0].tokens),
+        "passage": [both[0].start_s, both[0].end_s, both[0].avg_logprob, both[0].no_speech_prob],
+        "prompted": both[0].text, "other": other[0].text,
+        "languages": sorted(engine.languages) == sorted(quick.languages),
+        "detected": [engine.detect_language(samples)[0] in engine.languages,
+                     engine.detect_language(samples, ["de"])[0]],
+        "nothing": [list(each) for each in engine.read([], [], ReadOptions())],
+    }  # fmt: skip
+    try:
+        engine.read([samples], ["en"], ReadOptions(words=True))
+    except HoldfastError as error:
+        told["words"] = error.code
+    weights = (folder / "whisper/model.safetensors").read_bytes()
+    shutil.copytree(folder / "whisper", folder / "cut")
+    (folder / "cut/model.safetensors").write_bytes(weights[:-1000])
+    try:
+        load_reader(folder / "cut")
+    except HoldfastError as error:
+        told["cut"] = f"{error.code}: {error}"
+    return told
 
 
 if __name__ == "__main__":

@@ -198,3 +198,21 @@ def test_a_model_that_is_converted_already_needs_no_torch(
     assert done.returncode == 0, done.stderr
     tokens = [token for each in json.loads(done.stdout)["segments"] for token in each["tokens"]]
     assert tokens == np.load(made / "answers.npz")["tokens"].tolist()
+
+
+def test_without_ctranslate2_transformers_reads_the_same(made: Path) -> None:
+    told = json.loads((made / "fallback.json").read_text())
+    assert told["kind"] == "TransformersWhisperEngine"
+    assert told["tokens"] == np.load(made / "answers.npz")["tokens"].tolist()
+    start, end, avg_logprob, no_speech = told["passage"]
+    assert (start, end > 2) == (0, True)
+    assert -1 < avg_logprob <= 0
+    assert 0 <= no_speech <= 1
+    assert told["prompted"]
+    assert told["other"]
+    assert told["languages"]
+    assert told["detected"] == [True, "de"]
+    assert told["nothing"] == []
+    assert told["words"] == "option-invalid"
+    assert told["cut"].startswith("engine-unusable: ")
+    assert "cannot be loaded" in told["cut"]

@@ -123,7 +123,7 @@ import os, sys
 from pathlib import Path
 from holdfast.config import Settings
 from holdfast.refs import RepoRef
-from holdfast.wiring._voiceprint import converter
+from holdfast.wiring._convert import converter
 
 env = dict(os.environ)
 repo = RepoRef("speechbrain/spkrec-ecapa-voxceleb")

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.linux
 READ, FOUND, SAID = (
     "/v1/audio/transcriptions", "/v1/audio/speech/timestamps", "/v1/audio/speech",
 )  # fmt: skip
-LIMIT_MB, LONGEST_S, QUEUE = 8, 7_200, 6
+LIMIT_MB, LONGEST_S, QUEUE = 8, 5_400, 6
 CONFIG = f"[models.speech-to-text]\nqueue_limit = {QUEUE}\n"
 WORDS = "good morning"
 # A process may die while it is asked, or between two questions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.config import Settings
 from holdfast.places import SearchPath, surroundings
 from holdfast.refs import RepoRef
-from holdfast.runtime import done_apart
+from holdfast.runtime import EngineUnusable, done_apart
 from holdfast.voiceprint import FINGERPRINT_FILE, SCALE_FILE, fingerprint
 from holdfast.wiring._named import NamedModel, below
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from holdfast.store import Derivation
 
 __all__ = ["converter", "reader_converter"]
+
+_log = logging.getLogger(__name__)
 
 
 def converter(settings: Settings, env: Mapping[str, str], repo: RepoRef) -> Callable[[Path], Path]:
@@ -55,7 +58,15 @@ def reader_converter(
             )
 
         what = Derivation("ctranslate2", made, make)
-        return _derived(settings, env, named.ref.repo, folder, what)
+        try:
+            return _derived(settings, env, named.ref.repo, folder, what)
+        except EngineUnusable as error:
+            # Transformers may know what its neighbour does not; it says itself where it does not.
+            _log.warning(
+                "%s is read by Transformers, more slowly and without times of words: %s",
+                named.ref.repo, error,
+            )  # fmt: skip
+            return folder
 
     return convert
 

@@ -9,13 +9,15 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Stretch", "compression_ratio", "is_nonsense", "stretches"]
+__all__ = ["LADDER", "Stretch", "compression_ratio", "is_nonsense", "stretches"]
 
 # Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, section 4.5.
 _REPETITIVE = 2.4
 _IMPROBABLE = -1.0
 _SILENT = 0.6
 _STEP_S = 0.02
+# Sampled with where the likeliest text is nonsense (ibid.).
+LADDER = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 class Stretch(NamedTuple):

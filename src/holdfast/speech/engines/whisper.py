@@ -17,6 +17,7 @@ from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, check_wanted
 from holdfast.speech._segments import OptionInvalid
 from holdfast.speech._transcript import Passage, ReadOptions, Task, Word
 from holdfast.speech.engines._whisper_tokens import (
+    LADDER,
     Stretch,
     compression_ratio,
     is_nonsense,
@@ -34,8 +35,6 @@ CONVERTER = "ctranslate2-int8-1"
 _RATE_HZ = 16_000
 _NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
 _COPIED = ("tokenizer.json", "preprocessor_config.json")
-# Sampled with where the likeliest text is nonsense (Radford et al., 2022, section 4.5).
-_LADDER = (0.2, 0.4, 0.6, 0.8, 1.0)
 _BEAM = 5
 _HYPOTHESES = 5
 _STEPS_PER_S = 100
@@ -97,7 +96,7 @@ def convert_whisper(source: Path, target: Path, numbers: str = "int8") -> None:
         numbers: that the weights are kept in, by CTranslate2's names.
 
     Raises:
-        EngineUnusable: a file is missing, damaged, or of another model.
+        EngineUnusable: a file is missing, damaged, or of another model; or CTranslate2 is not here.
         MissingExtra: torch or transformers is not installed.
     """
     if not (source / "model.safetensors").is_file():
@@ -107,7 +106,7 @@ def convert_whisper(source: Path, target: Path, numbers: str = "int8") -> None:
         )  # fmt: skip
     try:
         import torch  # noqa: F401
-        from ctranslate2.converters import TransformersConverter
+        import transformers  # noqa: F401
     except ImportError as error:
         raise MissingExtra(
             "the model cannot be converted here", why=f"{error.name} is not installed",
@@ -115,6 +114,8 @@ def convert_whisper(source: Path, target: Path, numbers: str = "int8") -> None:
             "Systran/faster-whisper-tiny",
         ) from error  # fmt: skip
     try:
+        from ctranslate2.converters import TransformersConverter
+
         converter = TransformersConverter(str(source), low_cpu_mem_usage=True)
         converter.convert(str(target), quantization=numbers, force=True)
     except Exception as error:
@@ -251,7 +252,7 @@ class WhisperEngine:
         tries: dict[int, list[_Heard]] = {
             number: [one] for number, one in enumerate(heard) if one.nonsense
         }
-        for hotter in _LADDER:
+        for hotter in LADDER:
             left = [number for number in tries if tries[number][-1].nonsense]
             if not left:
                 break
