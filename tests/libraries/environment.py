@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DRIVER", "HOLDFAST", "PYTHON", "STUBS", "Ended", "missing", "models", "run"]
+__all__ = [
+    "DRIVER",
+    "HOLDFAST",
+    "PYTHON",
+    "STUBS",
+    "Ended",
+    "made_by",
+    "missing",
+    "models",
+    "run",
+]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _HERE = Path(__file__).resolve().parent
@@ -71,6 +81,29 @@ def models() -> Path:
                 made.rename(folder)
             except OSError:
                 assert folder.exists(), "another session was first"
+    return folder
+
+
+def made_by(program: str, folder: Path, *more: object) -> Path:
+    """Return ``folder`` once a program of this package has filled it.
+
+    It runs with the libraries, and behind them with what only this Python has.
+    """
+    import ctranslate2
+
+    own = str(Path(ctranslate2.__file__).parents[1])
+    words = ["", str(folder), *map(str, more)]
+    code = (
+        f"import runpy, sys; sys.path.append({own!r}); sys.argv = {words!r}; "
+        f"runpy.run_path({str(_HERE / program)!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [PYTHON, "-c", code],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "HF_HUB_OFFLINE": "1",
+             "PYTHONPATH": str(_ROOT / "src")},
+        cwd=folder, capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from tests.libraries import environment
 
 pytestmark = [pytest.mark.libraries]
 
-_ROOT = Path(__file__).resolve().parents[2]
 SPEEDS = (0.5, 1.0, 3.0)
 SENTENCES = 5
 VOICES = {"english": ["default"], "several": ["0", "1", "2"], "steady": ["default"],
@@ -28,31 +25,7 @@ TOLERANCE = 1e-5
 @pytest.fixture(scope="module")
 def made(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What Transformers says, and our engine; see speaking_parity.py."""
-    import unicode_rbnf
-
-    folder = tmp_path_factory.mktemp("speaking")
-    more = Path(unicode_rbnf.__file__).parents[1]
-    program = Path(__file__).with_name("speaking_parity.py")
-    code = (
-        f"import runpy, sys; sys.path.append({str(more)!r}); "
-        f"sys.argv = ['', {str(folder)!r}]; runpy.run_path({str(program)!r}, run_name='__main__')"
-    )
-    done = subprocess.run(
-        [environment.PYTHON, "-c", code],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(_ROOT / "src"),
-            "HF_HUB_OFFLINE": "1",
-        },
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return environment.made_by("speaking_parity.py", tmp_path_factory.mktemp("speaking"))
 
 
 @pytest.fixture(scope="module")

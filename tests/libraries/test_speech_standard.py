@@ -31,7 +31,6 @@ from tests.support.voices import SENTENCES, speak
 
 pytestmark = [pytest.mark.libraries]
 
-_ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "She packed four sandwiches and a map."
 WHISPER, VOICE, CONVERTED = (
     "openai/whisper-tiny", "facebook/mms-tts-eng", "Systran/faster-whisper-tiny",
@@ -46,24 +45,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(libraries: None, speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models, and what Transformers says with them; see standard_models.py."""
-    import ctranslate2
-
-    folder = tmp_path_factory.mktemp("standard")
-    more = Path(ctranslate2.__file__).parents[1]
-    program = Path(__file__).with_name("standard_models.py")
-    code = (
-        f"import runpy, sys; sys.path.append({str(more)!r}); "
-        f"sys.argv = ['', {str(folder)!r}, {str(speech)!r}]; "
-        f"runpy.run_path({str(program)!r}, run_name='__main__')"
-    )
-    done = subprocess.run(
-        [environment.PYTHON, "-c", code],
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "HF_HUB_OFFLINE": "1",
-             "PYTHONPATH": str(_ROOT / "src")},
-        capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder
+    return environment.made_by("standard_models.py", tmp_path_factory.mktemp("standard"), speech)
 
 
 @pytest.fixture(scope="module")

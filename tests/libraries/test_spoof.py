@@ -23,7 +23,6 @@ from tests.support.voices import SENTENCES, speak
 
 pytestmark = [pytest.mark.libraries]
 
-_ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"wav2vec2": 0, "hubert": 1, "wavlm": 1, "several": 1}
 CLIPS = 5
 
@@ -31,23 +30,7 @@ CLIPS = 5
 @pytest.fixture(scope="module")
 def made(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What Transformers says, and our engine; see spoof_parity.py."""
-    folder = tmp_path_factory.mktemp("detectors")
-    done = subprocess.run(
-        [environment.PYTHON, Path(__file__).with_name("spoof_parity.py"), folder],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(_ROOT / "src"),
-            "HF_HUB_OFFLINE": "1",
-        },
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return environment.made_by("spoof_parity.py", tmp_path_factory.mktemp("detectors"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from tests.support.whisper_files import LANGUAGES
 
 pytestmark = [pytest.mark.libraries]
 
-_ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 4
 # So many tokens at least are written before Transformers goes on with another stretch of the clip.
 ALIKE = 25
@@ -27,30 +24,7 @@ ALIKE = 25
 @pytest.fixture(scope="module")
 def made(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model, what is made of it, and what Transformers reads; see whisper_parity.py."""
-    import ctranslate2
-
-    folder = tmp_path_factory.mktemp("whisper")
-    more = Path(ctranslate2.__file__).parents[1]
-    program = Path(__file__).with_name("whisper_parity.py")
-    code = (
-        f"import runpy, sys; sys.path.append({str(more)!r}); "
-        f"sys.argv = ['', {str(folder)!r}]; runpy.run_path({str(program)!r}, run_name='__main__')"
-    )
-    done = subprocess.run(
-        [environment.PYTHON, "-c", code],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(_ROOT / "src"),
-            "HF_HUB_OFFLINE": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return environment.made_by("whisper_parity.py", tmp_path_factory.mktemp("whisper"))
 
 
 def greedy(folder: Path) -> WhisperEngine:
