@@ -113,6 +113,10 @@ def updated(session: LiveSession, said: Any) -> LiveSession:
     Raises:
         OptionInvalid: it cannot be so.
     """
+    if not isinstance(said, dict):
+        raise OptionInvalid(
+            "the session cannot be so", why="'session' is to be an object", param="session"
+        )
     try:
         changed = LiveSession.model_validate(_merged(session.model_dump(), said))
     except ValidationError as error:

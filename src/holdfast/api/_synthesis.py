@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from holdfast.api._flow import EVENTS, Flow, FlowingResponse, event, failure_event
 from holdfast.api._models import check_voice
@@ -27,14 +27,6 @@ _MOST_BYTES = 1_000_000
 _TOKEN_MS = 50
 
 
-class VoiceNamed(BaseModel):
-    """A voice by its id."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-
-
 class SpeechAsked(BaseModel):
     """What is to be said, and how.
 
@@ -45,23 +37,23 @@ class SpeechAsked(BaseModel):
 
     input: str = Field(description=f"At most {MOST_CHARACTERS} characters")
     model: str = ""
-    voice: str | VoiceNamed = "default"
+    voice: str = "default"
     instructions: str = ""
     response_format: SoundForm = "mp3"
     speed: float = Field(1.0, ge=0.25, le=4.0, allow_inf_nan=False)
     stream_format: Literal["audio", "sse"] = "audio"
 
-    @property
-    def voice_id(self) -> str:
-        """The voice's id."""
-        return self.voice if isinstance(self.voice, str) else self.voice.id
+    @field_validator("voice", mode="before")
+    @classmethod
+    def by_its_id(cls, given: Any) -> Any:
+        """Take ``{"id": ...}`` for the id."""
+        return given["id"] if isinstance(given, dict) and [*given] == ["id"] else given
 
 
 def synthesis_routes(services: Services) -> APIRouter:
     """Return the routes over ``services``."""
     router = APIRouter()
-    schema = SpeechAsked.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs")
+    schema = SpeechAsked.model_json_schema()
     schema["properties"]["voice"] = {"description": "A voice's id, or {id}", "default": "default"}
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     answers: dict[int | str, dict[str, Any]] = {
@@ -103,7 +95,7 @@ def _asked(content: dict[str, Any]) -> SpeechAsked:
 def _flow(request: Request, speaking: Speaking, asked: SpeechAsked) -> Flow[Spoken]:
     events = asked.stream_format == "sse"
     encoding = _Encoding(asked.response_format)
-    question = SpeakingRequest(text=asked.input, voice=asked.voice_id, speed=asked.speed)
+    question = SpeakingRequest(text=asked.input, voice=asked.voice, speed=asked.speed)
 
     def work(send: Callable[[bytes], None]) -> Steps[Spoken]:
         def said(sound: Waveform, rate_hz: int) -> None:
