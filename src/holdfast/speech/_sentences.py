@@ -25,6 +25,9 @@ _OPENERS = "\"'“‘„‚«‹([{¿¡（［｛「『【《〈*_—–-"
 _WIDE = "。！？｡．‼⁇⁈⁉"
 _CLOSING = f"[{re.escape(_CLOSERS)}]*"
 _END = re.compile(rf"[.!?…؟۔।॥።។{_WIDE}]+{_CLOSING}(?=\s|$)|[{_WIDE}]+{_CLOSING}")
+_ENDED = re.compile(rf"[.!?…؟۔।॥።{_WIDE}]{_CLOSING}$")
+# "b) eggs", "ii. eggs": an item of a list that begins in lower case.
+_ITEM = re.compile(r"(?:[^\W\d_]|[ivx]{2,4})[.)]\s")
 _PART_END = re.compile(rf"[,;:]{_CLOSING}(?=\s)|[，；：、،؛]|\s[—–-](?=\s)|—")
 _TOKEN = re.compile(r"[^\W_](?:[\w.’'&-]*[^\W_])?$")
 _NEXT_WORD = re.compile(f"[{re.escape(_OPENERS)}\\s]*(\\w[\\w’']*)")
@@ -69,21 +72,35 @@ januar jänner februar feber märz april mai juni juli august september oktober 
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text.
 
-    A line's end is a sentence's end. Quotation marks and brackets stay with what they close. What
-    is longer than ``LONGEST`` is cut at commas and the like, else between words, else anywhere.
+    A line's end is a sentence's end, unless the text was only wrapped there: the line ends with no
+    mark, and the next goes on in lower case and is no item of a list. Quotation marks and brackets
+    stay with what they close. What is longer than ``LONGEST`` is cut at commas and the like, else
+    between words, else anywhere.
 
     Returns:
         sentences without white space around them and with single spaces inside: all characters of
         the text but its white space, in order; none is empty.
     """
     found: list[str] = []
-    for line in text.splitlines():
+    for line in _unwrapped(text):
         for sentence in _cut(" ".join(line.split())):
             if found and not any(map(str.isalnum, sentence)) and len(found[-1]) < LONGEST:
                 found[-1] = f"{found[-1]} {sentence}"  # a row of dashes is no sentence
             else:
                 found.append(sentence)
     return [part for sentence in found for part in _parts(sentence)]
+
+
+def _unwrapped(text: str) -> Iterator[str]:
+    """Yield the lines of a text, put together where they were only wrapped."""
+    held: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        goes_on = line[:1].islower() and not _ITEM.match(line)
+        if not (goes_on and held and held[-1] and not _ENDED.search(held[-1])):
+            yield " ".join(held)
+            held = []
+        held.append(line)
+    yield " ".join(held)
 
 
 def _cut(line: str) -> Iterator[str]:
