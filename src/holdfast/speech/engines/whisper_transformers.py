@@ -24,6 +24,8 @@ __all__ = ["TransformersWhisperEngine", "load_whisper_transformers"]
 _RATE_HZ = 16_000
 _NEEDED = ("model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json")
 _MOST_TOKENS = 224
+# Each takes 46 MB, of how probable every token was at every step.
+_CLIPS_AT_ONCE = 4
 _SILENCE = ("<|nospeech|>", "<|nocaptions|>")
 _BEFORE, _START = "<|startofprev|>", "<|startoftranscript|>"
 
@@ -139,9 +141,11 @@ class TransformersWhisperEngine:
         found: list[Sequence[Passage]] = [()] * len(clips)
         for language in sorted(set(languages)):
             numbers = [at for at, own in enumerate(languages) if own == language]
-            own = [clips[at] for at in numbers]
-            for at, passages in zip(numbers, self._read(own, language, options), strict=True):
-                found[at] = passages
+            for start in range(0, len(numbers), _CLIPS_AT_ONCE):
+                part = numbers[start : start + _CLIPS_AT_ONCE]
+                read = self._read([clips[at] for at in part], language, options)
+                for at, passages in zip(part, read, strict=True):
+                    found[at] = passages
         return found
 
     def close(self) -> None:
@@ -224,8 +228,12 @@ class TransformersWhisperEngine:
                 features, return_dict_in_generate=True, output_scores=True,
                 max_new_tokens=_MOST_TOKENS, **how,
             )  # fmt: skip
-        steps = torch.stack(made.scores).float().log_softmax(-1)  # (steps, clips, tokens)
         chosen = made.sequences[:, -len(made.scores) :]
+        # Of each step what was chosen: shape (steps, clips); all of it would be gigabytes.
+        steps = torch.stack([
+            scores.float().log_softmax(-1).gather(-1, chosen[:, [at]])[:, 0]
+            for at, scores in enumerate(made.scores)
+        ])  # fmt: skip
         end = self._network.generation_config.eos_token_id
         return [
             self._told(chosen[at].tolist(), steps[:, at], end, temperature)
@@ -234,7 +242,7 @@ class TransformersWhisperEngine:
 
     def _told(self, tokens: list[int], steps: Any, end: int, temperature: float) -> _Written:
         length = tokens.index(end) + 1 if end in tokens else len(tokens)
-        logprobs = [float(steps[at, tokens[at]]) for at in range(length)]
+        logprobs = steps[:length].tolist()
         mean = sum(logprobs) / max(length, 1)
         if mean != mean:  # noqa: PLR0124 - not a number
             raise EngineAnswerInvalid(
