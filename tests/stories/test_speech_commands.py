@@ -404,3 +404,14 @@ def test_how_far_it_has_come_is_shown_on_a_terminal(desk: Desk) -> None:
     os.close(leader)
     assert b"s of sound" in shown
     assert b" left" in shown
+
+
+def test_a_recording_is_never_written_over(desk: Desk) -> None:
+    path = desk.recording("self.wav")
+    before = path.read_bytes()
+    (desk.folder / "link.wav").symlink_to(path)
+    for name in ("self.wav", "link.wav"):
+        done = desk.run("transcribe", "self.wav", "-o", name, "--again")
+        assert done.returncode == 2
+        assert "would be written over" in done.stderr
+    assert path.read_bytes() == before

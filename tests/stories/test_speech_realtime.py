@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -325,3 +328,35 @@ def test_a_session_ends_with_the_service_and_is_seen_in_its_numbers(tmp_path: Pa
     assert codes == [1012]
     assert told[-1]["error"]["code"] == "shutting-down"
     assert "holdfast_requests_total" in numbers
+
+
+def test_neither_key_nor_speech_is_in_a_log_however_much_is_told(
+    line: Waveform, tmp_path: Path
+) -> None:
+    key, log = "s3cret-key", tmp_path / "log"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HOLDFAST_API_KEY": key}
+    command = [sys.executable, "-m", "holdfast", "-v", "up", "--json", "--port", "0"]
+    with log.open("w") as said, subprocess.Popen(
+        command, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=said, text=True
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            deadline = time.monotonic() + 90
+            while urllib3.request("GET", f"{url}/ready", retries=False).status != 200:
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                time.sleep(0.1)
+            for options in (
+                {"additional_headers": {"Authorization": f"Bearer {key}"}},
+                {"additional_headers": {"X-Api-Key": key}},
+                {"subprotocols": ["realtime", f"openai-insecure-api-key.{key}"]},
+            ):
+                talk(url, appended(pcm(line)), completed(1), **options)
+        finally:
+            process.terminate()
+            process.wait(30)
+    told = log.read_text()
+    assert "GET /v1/realtime" in told
+    assert key not in told
+    assert "input_audio_buffer" not in told
+    assert SPOKEN[0] not in told

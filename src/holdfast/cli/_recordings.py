@@ -68,6 +68,11 @@ def outputs(
     Raises:
         ConfigInvalid: several recordings would go into one file.
     """
+    if output is not None and any(_is_one(output, path) for path, _ in sources):
+        raise ConfigInvalid(
+            f"{output} is a recording that is to be read", why="it would be written over",
+            hint="-o OTHER.txt",
+        )  # fmt: skip
     one = len(sources) == 1 and not Path(named[0]).is_dir()
     if one and output is None:
         return [None]
@@ -83,6 +88,12 @@ def outputs(
         paths = [path.absolute() for path, _ in sources]
         top = Path(os.path.commonpath([path.parent for path in paths]))
         targets = _targets([(path, top) for path in paths], output, suffix)
+    over = next((each for each in targets if any(_is_one(each, path) for path, _ in sources)), None)
+    if over is not None:
+        raise ConfigInvalid(
+            f"{over} is a recording that is to be read", why="it would be written over",
+            hint="-o OTHER_FOLDER",
+        )  # fmt: skip
     twice = next((each for each in targets if targets.count(each) > 1), None)
     if twice is not None:
         both = [str(path) for (path, _), own in zip(sources, targets, strict=True) if own == twice]
@@ -91,6 +102,10 @@ def outputs(
             hint="read them one by one, each with its own -o FILE",
         )  # fmt: skip
     return [*targets]
+
+
+def _is_one(output: Path, path: Path) -> bool:
+    return output.exists() and path.exists() and output.samefile(path)
 
 
 def _targets(sources: Sequence[tuple[Path, Path]], output: Path | None, suffix: str) -> list[Path]:

@@ -165,6 +165,9 @@ def _log_everything() -> None:
 
     logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("urllib3").setLevel(logging.WARNING)  # its lines may carry signed addresses
+    # Of websockets every frame would be told: the key, what is said, and what was read of it.
+    for name in ("uvicorn", "uvicorn.error", "websockets", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _tell_where(args: argparse.Namespace) -> None:
