@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from holdfast.api._asked import TranscriptionAsked, asked_of
 from holdfast.api._uploads import Upload, UploadInvalid
 from holdfast.errors import HoldfastError
-from holdfast.speech import FORMATS, CutOptions, OptionInvalid
+from holdfast.speech import FORMATS, RECORDING, OptionInvalid, TurnDetection
 
 SOUND = b"RIFF, or so it says"
 DATA = "data:audio/wav;base64," + base64.b64encode(SOUND).decode()
@@ -39,7 +39,7 @@ def test_who_asks_nothing_gets_the_usual() -> None:
     assert (found.stream, found.logprobs, found.speakers) == (False, False, False)
     assert not found.known_speakers
     request = found.request
-    assert (request.language, request.languages, request.cut) == ("", (), CutOptions())
+    assert (request.language, request.languages, request.cut) == ("", (), RECORDING)
     assert (request.options.task, request.options.temperature) == ("transcribe", None)
     assert not request.options.words
 
@@ -67,18 +67,18 @@ def test_a_flag_is_said_in_several_ways(said: str, meant: bool) -> None:
     assert asked(stream=said).stream is meant
 
 
-CUTS: dict[str, tuple[dict[str, str], CutOptions]] = {
-    "auto": ({"chunking_strategy": "auto"}, CutOptions()),
-    "by name": ({"chunking_strategy": "server_vad"}, CutOptions()),
+CUTS: dict[str, tuple[dict[str, str], TurnDetection]] = {
+    "auto": ({"chunking_strategy": "auto"}, RECORDING),
+    "by name": ({"chunking_strategy": "server_vad"}, RECORDING),
     "an object": (
         {"chunking_strategy": json.dumps({"type": "server_vad", "threshold": 0.7,
                                           "silence_duration_ms": 400, "prefix_padding_ms": 50})},
-        CutOptions(0.7, 400, 50),
+        TurnDetection(0.7, 400, 50),
     ),
     "an object in fields": (
         {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.7",
          "chunking_strategy[silence_duration_ms]": "400"},
-        CutOptions(0.7, 400),
+        TurnDetection(0.7, 400, 200),
     ),
 }  # fmt: skip
 
@@ -189,4 +189,4 @@ def test_whatever_is_asked_is_read_or_refused(pairs: Pairs, task: str) -> None:
         assert found.form in FORMATS
         temperature = found.request.options.temperature
         assert temperature is None or 0 < temperature <= 1
-        assert found.request.cut == found.request.cut.checked()
+        assert found.request.cut == found.request.cut.checked("chunking_strategy")

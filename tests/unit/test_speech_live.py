@@ -90,14 +90,14 @@ def test_turns_begin_end_and_hold_what_was_said_in_them(
 
 def test_a_pause_that_is_too_short_ends_no_turn() -> None:
     line = line_of([(True, 1.0), (False, 0.4), (True, 1.0), (False, 1.0)])
-    assert len(heard(line, 1_600, silence_ms=500)) == 2
-    assert len(heard(line, 1_600, silence_ms=200)) == 4
+    assert len(heard(line, 1_600, silence_duration_ms=500)) == 2
+    assert len(heard(line, 1_600, silence_duration_ms=200)) == 4
 
 
 def test_what_is_kept_from_before_is_as_asked() -> None:
     line = line_of([(False, 2.0), (True, 1.0), (False, 1.0)])
     for prefix_ms in (0, 300, 1_000):
-        _, ended = heard(line, 1_600, prefix_ms=prefix_ms)
+        _, ended = heard(line, 1_600, prefix_padding_ms=prefix_ms)
         assert isinstance(ended, Stopped)
         first = int(abs(ended.waveform[0])) - 1
         assert 2 * RATE - first == pytest.approx(prefix_ms * 16, abs=FRAME)
@@ -116,6 +116,23 @@ def test_a_turn_may_be_ended_or_forgotten_before_its_pause() -> None:
     assert carry_out(listener.feed(line_of([(False, 3.0)]))) == []
 
 
+def test_what_is_held_is_kept_when_turns_are_found_in_another_way() -> None:
+    line = line_of([(False, 1.0), (True, 1.5)])
+    listener = Listener(Ear(), "vad", TurnDetection())  # type: ignore[arg-type]
+    (begun,) = carry_out(listener.feed(line))
+    assert carry_out(listener.detect(None)) == []
+    kept = np.abs(listener.sound()).astype(int)
+    assert kept[0] <= begun.at + 1
+    assert kept[-1] == len(line)
+    assert carry_out(listener.feed(line_of([(True, 0.5)]))) == []
+    assert len(listener.sound()) == len(kept) + len(line_of([(True, 0.5)]))
+    # And back: the turn that was told of goes on, and ends at its pause.
+    assert carry_out(listener.detect(TurnDetection(silence_duration_ms=200))) == []
+    (ended,) = carry_out(listener.feed(line_of([(False, 1.0)])))
+    assert isinstance(ended, Stopped)
+    assert len(ended.waveform) >= 2 * RATE - FRAME
+
+
 def test_without_detection_the_client_says_when_it_ends() -> None:
     listener = Listener(Ear(), "vad", None)  # type: ignore[arg-type]
     line = line_of([(True, 2.0), (False, 3.0)])
@@ -125,11 +142,17 @@ def test_without_detection_the_client_says_when_it_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threshold": 0.0}, {"threshold": 1.0}, {"silence_ms": 10}, {"prefix_ms": -1}]
+    "wrong",
+    [
+        {"threshold": 0.0},
+        {"threshold": 1.0},
+        {"silence_duration_ms": -1},
+        {"prefix_padding_ms": -1},
+    ],
 )
 def test_turns_cannot_be_found_by_nonsense(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionInvalid, match=next(iter(wrong))):
-        TurnDetection(**wrong).checked()  # type: ignore[arg-type]
+        TurnDetection(**wrong).checked("turn_detection")  # type: ignore[arg-type]
 
 
 # --- what can be shown ------------------------------------------------------------------------

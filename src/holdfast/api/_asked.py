@@ -14,12 +14,13 @@ from holdfast.api._uploads import Upload, UploadInvalid
 from holdfast.media import Recording
 from holdfast.speech import (
     FORMATS,
-    CutOptions,
+    RECORDING,
     Format,
     OptionInvalid,
     ReadingRequest,
     ReadOptions,
     Task,
+    TurnDetection,
 )
 
 __all__ = ["DIARIZED", "MOST_FIELD_BYTES", "TranscriptionAsked", "asked_of"]
@@ -27,9 +28,6 @@ __all__ = ["DIARIZED", "MOST_FIELD_BYTES", "TranscriptionAsked", "asked_of"]
 DIARIZED: Format = "diarized_json"
 _GRANULARITIES = ("word", "segment")
 _CHUNKING = "chunking_strategy"
-# Of an object that says how to cut: by OpenAI's names, and ours.
-_CUTTING = {"threshold": "threshold", "silence_duration_ms": "min_silence_ms",
-            "prefix_padding_ms": "pad_ms"}  # fmt: skip
 _MOST_SPEAKERS = 16
 _MOST_REFERENCE_BYTES = 10_000_000
 # In base64, with its head.
@@ -39,7 +37,7 @@ _LISTS = ("timestamp_granularities", "include", "known_speaker_names", "known_sp
           "keywords", "languages")  # fmt: skip
 _FIELDS = frozenset({
     "model", "prompt", "temperature", "response_format", "language", "stream", _CHUNKING, CHANNEL,
-    *(f"{_CHUNKING}[{name}]" for name in ("type", *_CUTTING)),
+    *(f"{_CHUNKING}[{name}]" for name in ("type", *TurnDetection._fields)),
     *_LISTS, *(f"{name}[]" for name in _LISTS),
 })  # fmt: skip
 _NOT_TRANSLATED = frozenset(
@@ -196,7 +194,7 @@ def _temperature(fields: dict[str, str]) -> float | None:
     return value or None
 
 
-def _cutting(fields: dict[str, str]) -> CutOptions:
+def _cutting(fields: dict[str, str]) -> TurnDetection:
     """Read ``chunking_strategy``: ``auto``, or an object, as JSON or spread over fields."""
     said: dict[str, Any] = {
         name.partition("[")[2].rstrip("]"): value
@@ -218,10 +216,10 @@ def _cutting(fields: dict[str, str]) -> CutOptions:
         )
     values: dict[str, Any] = {}
     for name, value in said.items():
-        _known(name, tuple(_CUTTING), _CHUNKING)
+        _known(name, TurnDetection._fields, _CHUNKING)
         number = _number(str(value), f"{_CHUNKING}.{name}")
-        values[_CUTTING[name]] = number if name == "threshold" else int(number)
-    return CutOptions(**values).checked()
+        values[name] = number if name == "threshold" else int(number)
+    return RECORDING._replace(**values).checked(_CHUNKING)
 
 
 def _known_speakers(upload: Upload, form: Format) -> list[tuple[str, Recording]]:

@@ -33,6 +33,7 @@ from holdfast.speech import (
     Started,
     Stopped,
     Transcript,
+    language_code,
 )
 from holdfast.wiring import Services
 
@@ -41,7 +42,7 @@ __all__ = ["realtime_routes"]
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _RATE_HZ = 16_000
-_SUBPROTOCOL = "realtime"
+_SUBPROTOCOL, _INTENT = "realtime", "transcription"
 # Turns that wait to be read; with so many nothing more is received until one is.
 _MOST_WAITING = 4
 # Where the client says when a turn ends, so much is held.
@@ -65,6 +66,10 @@ def realtime_routes(services: Services, doors: Doors) -> APIRouter:
         await socket.accept(_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
         line = _Line(socket)
         try:
+            if socket.query_params.get("intent", _INTENT) != _INTENT:
+                raise OptionInvalid(
+                    "there is no such session", why=f"the intent is to be {_INTENT}", param="intent"
+                )
             reading = check_reader(services, socket.query_params.get("model", ""))
         except HoldfastError as error:
             await line.tell_error(error)
@@ -144,7 +149,11 @@ class _Session:
         self._turns: asyncio.Queue[_Turn] = asyncio.Queue(_MOST_WAITING)
         self._news = asyncio.Event()
         self._looked_at = 0  # samples of the line, when the turn that goes on was looked at
-        self._renew()
+        self._samples = self._fresh_samples()
+        self._listener = Listener(
+            services.supervisor, reading.voice_activity, self._session.detection()
+        )
+        self._open = _new_turn()
         self._handlers: Mapping[str, Callable[[Mapping[str, Any]], Awaitable[None]]] = {
             "session.update": self._update,
             "input_audio_buffer.append": self._append,
@@ -186,30 +195,33 @@ class _Session:
             except HoldfastError as error:
                 await self._line.tell_error(error, event_id)
 
-    def _renew(self) -> None:
-        """Begin to listen anew, as the session says."""
-        self._samples = self._fresh_samples()
-        detection = self._session.detection()
-        model = self._reading.voice_activity
-        self._listener = Listener(self._services.supervisor, model, detection)
-        self._open = _new_turn()
-        self._looked_at = 0
-
     def _fresh_samples(self) -> LineSamples:
         return LineSamples(self._session.code, self._session.rate_hz)
 
     def _described(self) -> dict[str, Any]:
-        about = {"id": self._id, "object": "realtime.transcription_session"}
-        return about | self._session.model_dump()
+        """Return the session with what is in force, said or not."""
+        told = self._session.model_dump()
+        wanted = told["audio"]["input"]["transcription"]
+        if wanted is not None:
+            wanted["model"] = wanted["model"] or self._reading.model
+        return {"id": self._id, "object": "realtime.transcription_session", **told}
 
     async def _update(self, event: Mapping[str, Any]) -> None:
         changed = updated(self._session, event.get("session"))
         check_reader(self._services, changed.wanted.model)
-        was, now = self._session.audio.input, changed.audio.input
-        self._session = changed
-        if (was.format, was.turn_detection) != (now.format, now.turn_detection):
-            self._renew()
+        self._check_language(changed.wanted.language)
+        before, self._session = self._session, changed
+        # What is held is kept, whatever is said in the midst of a turn.
+        if (before.code, before.rate_hz) != (changed.code, changed.rate_hz):
+            await self._hear_rest()
+        if before.detection() != changed.detection():
+            await self._hear(self._listener.detect(changed.detection()))
         await self._line.send("session.updated", session=self._described())
+
+    def _check_language(self, named: str | None) -> None:
+        known = self._services.supervisor.status(self._reading.model).about.get("languages")
+        if named and known:  # until it was loaded once nobody can say
+            language_code(named, known)
 
     async def _append(self, event: Mapping[str, Any]) -> None:
         given = event.get("audio")
@@ -227,11 +239,17 @@ class _Session:
         samples = self._samples.feed(piece)
         # In parts, so that no turn is found the later the more comes at once.
         for start in range(0, len(samples), _RATE_HZ):
-            for happened in await self._carried_out(
-                self._listener.feed(samples[start : start + _RATE_HZ])
-            ):
-                await self._tell(happened)
+            await self._hear(self._listener.feed(samples[start : start + _RATE_HZ]))
         self._news.set()
+
+    async def _hear(self, steps: Steps[list[Started | Stopped]]) -> None:
+        for happened in await self._carried_out(steps):
+            await self._tell(happened)
+
+    async def _hear_rest(self) -> None:
+        """Hear what the samples' resampler still holds; what comes then is another sound."""
+        await self._hear(self._listener.feed(self._samples.finish()))
+        self._samples = self._fresh_samples()
 
     async def _tell(self, happened: Started | Stopped) -> None:
         at_ms = happened.at * 1000 // _RATE_HZ
@@ -248,11 +266,12 @@ class _Session:
 
     async def _commit(self, event: Mapping[str, Any]) -> None:
         del event
-        seconds = len(self._listener.sound()) / _RATE_HZ
+        await self._hear_rest()
+        seconds = self._listener.held_s
         if seconds < _LEAST_COMMIT_S:
             raise OptionInvalid(
                 "there is nothing to commit",
-                why=f"{seconds:.2f} s are held, and {_LEAST_COMMIT_S} s are the least",
+                why=f"{seconds:.3f} s are held, and {_LEAST_COMMIT_S} s are the least",
             )
         await self._committed(self._listener.commit())
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from holdfast.media import LineCode
 from holdfast.speech import OptionInvalid, TurnDetection
@@ -12,20 +12,38 @@ __all__ = ["LiveSession", "updated"]
 _PCM_RATE_HZ = 24_000
 _TELEPHONE_HZ = 8_000
 _CODES: dict[str, LineCode] = {"audio/pcm": "pcm", "audio/pcmu": "pcmu", "audio/pcma": "pcma"}
-_DEFAULTS = TurnDetection()
+_USUAL = TurnDetection()
 
 
 class _Said(BaseModel):
     """Of what a client says, that which means nothing here has no effect."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def as_usual(cls, given: Any) -> Any:
+        """Take null for what is usual, where nothing else can be meant by it."""
+        if not isinstance(given, dict):
+            raise ValueError("it is to be an object")
+        nullable = {"transcription", "turn_detection", "include", "rate", "language", "prompt"}
+        return {key: value for key, value in given.items() if value is not None or key in nullable}
 
 
 class Format(_Said):
-    """How samples are written; telephones' have 8 kHz."""
+    """How samples are written, and how many a second; telephones have 8000."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: int | None = Field(default=None, ge=8_000, le=48_000)
+
+    @model_validator(mode="after")
+    def with_rate(self) -> "Format":
+        """Fill in the rate that is meant."""
+        telephone = self.type != "audio/pcm"
+        if telephone and self.rate not in (None, _TELEPHONE_HZ):
+            raise ValueError(f"{self.type} has a rate of {_TELEPHONE_HZ}")
+        self.rate = self.rate or (_TELEPHONE_HZ if telephone else _PCM_RATE_HZ)
+        return self
 
 
 class Wanted(_Said):
@@ -40,9 +58,10 @@ class Detection(_Said):
     """How turns are found; ``semantic_vad`` is answered by the same means."""
 
     type: Literal["server_vad", "semantic_vad"] = "server_vad"
-    threshold: float | None = None
-    prefix_padding_ms: int | None = None
-    silence_duration_ms: int | None = None
+    threshold: float = _USUAL.threshold
+    prefix_padding_ms: int = _USUAL.prefix_padding_ms
+    # With less every breath would end a turn.
+    silence_duration_ms: int = Field(default=_USUAL.silence_duration_ms, ge=100)
 
 
 class Input(_Said):
@@ -84,8 +103,7 @@ class LiveSession(_Said):
     @property
     def rate_hz(self) -> int:
         """How many samples a second come."""
-        usual = _PCM_RATE_HZ if self.code == "pcm" else _TELEPHONE_HZ
-        return self.audio.input.format.rate or usual
+        return self.audio.input.format.rate or _PCM_RATE_HZ
 
     def detection(self) -> TurnDetection | None:
         """Return how turns are found; None where the client says when one ends.
@@ -97,14 +115,9 @@ class LiveSession(_Said):
         if said is None:
             return None
 
-        def given(value: Any, usual: Any) -> Any:
-            return usual if value is None else value
-
         return TurnDetection(
-            given(said.threshold, _DEFAULTS.threshold),
-            given(said.silence_duration_ms, _DEFAULTS.silence_ms),
-            given(said.prefix_padding_ms, _DEFAULTS.prefix_ms),
-        ).checked()
+            said.threshold, said.silence_duration_ms, said.prefix_padding_ms
+        ).checked("session.audio.input.turn_detection")
 
 
 def updated(session: LiveSession, said: Any) -> LiveSession:
@@ -113,17 +126,14 @@ def updated(session: LiveSession, said: Any) -> LiveSession:
     Raises:
         OptionInvalid: it cannot be so.
     """
-    if not isinstance(said, dict):
-        raise OptionInvalid(
-            "the session cannot be so", why="'session' is to be an object", param="session"
-        )
     try:
         changed = LiveSession.model_validate(_merged(session.model_dump(), said))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(("session", *map(str, first["loc"])))
+        why = first["msg"].removeprefix("Value error, ")
         raise OptionInvalid(
-            "the session cannot be so", why=f"{where}: {first['msg']}", param=f"session.{where}"
+            "the session cannot be so", why=f"{where}: {why}", param=where
         ) from error
     changed.detection()
     return changed
@@ -132,4 +142,8 @@ def updated(session: LiveSession, said: Any) -> LiveSession:
 def _merged(before: Any, said: Any) -> Any:
     if not isinstance(before, dict) or not isinstance(said, dict):
         return said
-    return before | {name: _merged(before.get(name), value) for name, value in said.items()}
+    return before | {
+        # Another format is another one altogether.
+        name: value if name == "format" else _merged(before.get(name), value)
+        for name, value in said.items()
+    }

@@ -1,6 +1,6 @@
 """Speech: where in a recording somebody speaks, what is said, and saying it."""
 
-from holdfast.speech._clips import LONGEST_CLIP_S, Clip, ClipCutter, CutOptions
+from holdfast.speech._clips import LONGEST_CLIP_S, RECORDING, Clip, ClipCutter, TurnDetection
 from holdfast.speech._engine import (
     EngineUnusable,
     VoiceActivityEngine,
@@ -16,7 +16,7 @@ from holdfast.speech._formats import (
     with_speakers,
 )
 from holdfast.speech._languages import LANGUAGES, language_code
-from holdfast.speech._live import Agreement, Listener, Started, Stopped, TurnDetection
+from holdfast.speech._live import Agreement, Listener, Started, Stopped
 from holdfast.speech._reading import Reading, ReadingRequest
 from holdfast.speech._sample import sample_recording
 from holdfast.speech._segments import (
@@ -37,11 +37,11 @@ __all__ = [
     "LANGUAGES",
     "LONGEST_CLIP_S",
     "MOST_CHARACTERS",
+    "RECORDING",
     "UNKNOWN_SPEAKER",
     "Agreement",
     "Clip",
     "ClipCutter",
-    "CutOptions",
     "EngineUnusable",
     "Format",
     "Listener",

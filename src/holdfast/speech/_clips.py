@@ -19,48 +19,57 @@ from holdfast.speech._segments import (
 if TYPE_CHECKING:
     from holdfast.media import Waveform
 
-__all__ = ["LONGEST_CLIP_S", "Clip", "ClipCutter", "CutOptions"]
+__all__ = ["LONGEST_CLIP_S", "RECORDING", "Clip", "ClipCutter", "TurnDetection"]
 
 # Whisper hears thirty seconds at a time, and takes as long for three: clips are filled up.
 LONGEST_CLIP_S = 30
 _LONGEST = LONGEST_CLIP_S * RATE_HZ
-_MOST_PAD_MS = 5_000
-_MOST_SILENCE_MS = 10_000
+_LIMITS = {
+    "threshold": (0.01, 0.99),
+    "silence_duration_ms": (0, 10_000),
+    "prefix_padding_ms": (0, 5_000),
+}
 # In a longer pause a reader begins to imagine things.
 _PAUSE = 3 * RATE_HZ
 
 
-class CutOptions(NamedTuple):
-    """How a recording is cut.
+class TurnDetection(NamedTuple):
+    """When somebody is taken to begin and to end, by OpenAI's names.
 
     Attributes:
         threshold: a frame with this probability or more is speech.
-        min_silence_ms: shorter pauses end no clip.
-        pad_ms: kept around the speech of a clip.
+        silence_duration_ms: so long a pause is an end.
+        prefix_padding_ms: kept from before the beginning.
     """
 
     threshold: float = 0.5
-    min_silence_ms: int = 160
-    pad_ms: int = 200
+    silence_duration_ms: int = 500
+    prefix_padding_ms: int = 300
 
-    def checked(self) -> CutOptions:
-        """Return them.
+    def checked(self, param: str) -> TurnDetection:
+        """Return it.
+
+        Args:
+            param: what the client calls all of it.
 
         Raises:
             OptionInvalid: a value is outside its limits; all such values are named.
         """
-        problems = []
-        if not 0 < self.threshold < 1:
-            problems.append(f"threshold {self.threshold} is not between 0 and 1")
-        for name, most in (("min_silence_ms", _MOST_SILENCE_MS), ("pad_ms", _MOST_PAD_MS)):
-            if not 0 <= getattr(self, name) <= most:
-                problems.append(f"{name} {getattr(self, name)} is not between 0 and {most}")
+        problems = [
+            f"{name} {value} is not between {least} and {most}"
+            for (name, (least, most)), value in zip(_LIMITS.items(), self, strict=True)
+            if not least <= value <= most
+        ]
         if problems:
             raise OptionInvalid(
-                "a recording cannot be cut so", why="; ".join(problems),
-                hint="leave an option out for its default", param="chunking_strategy",
+                "speech cannot be divided so", why="; ".join(problems),
+                hint="leave an option out for its default", param=param,
             )  # fmt: skip
         return self
+
+
+# A recording is divided more finely than a conversation: its pauses do not keep anybody waiting.
+RECORDING = TurnDetection(silence_duration_ms=160, prefix_padding_ms=200)
 
 
 class Clip(NamedTuple):
@@ -85,11 +94,11 @@ class ClipCutter:
     three seconds is in none.
     """
 
-    def __init__(self, options: CutOptions = CutOptions()) -> None:  # noqa: B008 - a value
-        self._pad = options.pad_ms * RATE_HZ // 1000
+    def __init__(self, options: TurnDetection = RECORDING) -> None:
+        self._pad = options.prefix_padding_ms * RATE_HZ // 1000
         finding = VadOptions(
             threshold=options.threshold,
-            min_silence_ms=options.min_silence_ms,
+            min_silence_ms=options.silence_duration_ms,
             max_speech_s=LONGEST_CLIP_S - 2 * self._pad / RATE_HZ,
         )
         self._finder = SegmentFinder(finding)

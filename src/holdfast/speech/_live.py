@@ -9,53 +9,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.runtime import Steps, Supervisor
+from holdfast.speech._clips import TurnDetection
 from holdfast.speech._reading import judge
-from holdfast.speech._segments import RATE_HZ, OptionInvalid, SegmentFinder, VadOptions
+from holdfast.speech._segments import RATE_HZ, SegmentFinder, VadOptions
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
 
-__all__ = ["Agreement", "Listener", "Started", "Stopped", "TurnDetection"]
+__all__ = ["Agreement", "Listener", "Started", "Stopped"]
 
 # A reader takes as much at once.
 _LONGEST_S = 28.0
 _LEAST_PAD = RATE_HZ // 5
 # Sooner it may be a cough.
 _SURELY = 3 * RATE_HZ // 10
-_LIMITS = {"silence_ms": (100, 10_000), "prefix_ms": (0, 5_000)}
-
-
-class TurnDetection(NamedTuple):
-    """When somebody is taken to begin and to end.
-
-    Attributes:
-        threshold: a frame with this probability or more is speech.
-        silence_ms: so long a pause ends a turn.
-        prefix_ms: kept from before it begins.
-    """
-
-    threshold: float = 0.5
-    silence_ms: int = 500
-    prefix_ms: int = 300
-
-    def checked(self) -> TurnDetection:
-        """Return it.
-
-        Raises:
-            OptionInvalid: a value is outside its limits; all such values are named.
-        """
-        problems = []
-        if not 0 < self.threshold < 1:
-            problems.append(f"threshold {self.threshold} is not between 0 and 1")
-        for name, (least, most) in _LIMITS.items():
-            if not least <= getattr(self, name) <= most:
-                problems.append(f"{name} {getattr(self, name)} is not between {least} and {most}")
-        if problems:
-            raise OptionInvalid(
-                "turns cannot be found so", why="; ".join(problems),
-                hint="leave an option out for its default", param="turn_detection",
-            )  # fmt: skip
-        return self
 
 
 class Started(NamedTuple):
@@ -85,15 +52,20 @@ class Listener:
     ) -> None:
         self._supervisor = supervisor
         self._model = voice_activity
-        self._detection = detection
-        self._finder = _finder(detection or TurnDetection())
-        self._state: object = None
-        self._taken = 0  # of the finder's segments
-        self._offset = 0  # of the line, where the finder began
         self._open: int | None = None  # where the turn began that was told of
         self._held: list[Waveform] = []
         self._held_from = 0
         self.total = 0
+        self._begin(detection)
+
+    def _begin(self, detection: TurnDetection | None) -> None:
+        """Look for speech anew, in what is held and in what comes."""
+        self._detection = detection
+        self._usual = detection or TurnDetection()
+        self._finder = _finder(self._usual)
+        self._state: object = None
+        self._taken = 0  # of the finder's segments
+        self._offset = self._held_from  # of the line, where the finder began
 
     @property
     def held_s(self) -> float:
@@ -109,6 +81,14 @@ class Listener:
         """Take the next samples: float32, shape (samples,), mono, 16 kHz; return what happened."""
         self._held.append(waveform)
         self.total += len(waveform)
+        return (yield from self._judged(waveform))
+
+    def detect(self, detection: TurnDetection | None) -> Steps[list[Started | Stopped]]:
+        """Find turns in another way from now on; what is held is kept, and looked at once more."""
+        self._begin(detection)
+        return (yield from self._judged(self._between(self._held_from, self.total)))
+
+    def _judged(self, waveform: Waveform) -> Steps[list[Started | Stopped]]:
         if self._detection is None:
             return []
         probabilities, self._state = yield self._supervisor.submit(
@@ -128,9 +108,8 @@ class Listener:
 
     def clear(self) -> None:
         """Forget what is held."""
-        self._held, self._held_from = [], self.total
-        self._finder, self._state = _finder(self._detection or TurnDetection()), None
-        self._taken, self._offset, self._open = 0, self.total, None
+        self._held, self._held_from, self._open = [], self.total, None
+        self._begin(self._detection)
 
     def _happened(self, probabilities: Sequence[float]) -> list[Started | Stopped]:
         self._finder.feed(probabilities)
@@ -150,8 +129,7 @@ class Listener:
         return happened
 
     def _begun(self, start: int) -> Started:
-        detection = self._detection or TurnDetection()
-        before = detection.prefix_ms * RATE_HZ // 1000
+        before = self._usual.prefix_padding_ms * RATE_HZ // 1000
         self._open = max(start + self._offset - before, self._held_from)
         return Started(start + self._offset)
 
@@ -169,10 +147,9 @@ class Listener:
 
     def _forget(self) -> None:
         """Let go of samples that no turn can need any more."""
-        detection = self._detection or TurnDetection()
         since = self._finder.open_since
         begun = self.total if since is None else since + self._offset
-        first = begun - detection.prefix_ms * RATE_HZ // 1000 - RATE_HZ
+        first = begun - self._usual.prefix_padding_ms * RATE_HZ // 1000 - RATE_HZ
         first = first if self._open is None else min(first, self._open)
         while self._held and self._held_from + len(self._held[0]) <= first:
             self._held_from += len(self._held.pop(0))
@@ -215,7 +192,7 @@ class Agreement:
 
 def _finder(detection: TurnDetection) -> SegmentFinder:
     options: dict[str, Any] = {
-        "threshold": detection.threshold, "min_silence_ms": detection.silence_ms,
+        "threshold": detection.threshold, "min_silence_ms": detection.silence_duration_ms,
         "max_speech_s": _LONGEST_S,
     }  # fmt: skip
     return SegmentFinder(VadOptions(**options))

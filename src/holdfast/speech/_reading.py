@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from holdfast.runtime import Batch, Steps, Supervisor
-from holdfast.speech._clips import Clip, ClipCutter, CutOptions
+from holdfast.speech._clips import RECORDING, Clip, ClipCutter, TurnDetection
 from holdfast.speech._formats import Transcript
 from holdfast.speech._languages import language_code
 from holdfast.speech._segments import RATE_HZ
@@ -42,7 +42,7 @@ class ReadingRequest:
 
     options: ReadOptions = ReadOptions()
     language: str = ""
-    cut: CutOptions = CutOptions()
+    cut: TurnDetection = RECORDING
     languages: Sequence[str] = ()
 
 
@@ -135,7 +135,7 @@ class _Listening:
     """A recording on its way through voice activity detection, which may be another process."""
 
     def __init__(
-        self, supervisor: Supervisor, model: str, blocks: Iterator[Waveform], cut: CutOptions
+        self, supervisor: Supervisor, model: str, blocks: Iterator[Waveform], cut: TurnDetection
     ) -> None:
         self._supervisor = supervisor
         self._model = model
