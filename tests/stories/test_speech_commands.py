@@ -21,6 +21,7 @@ import webvtt
 from holdfast.media import read_audio
 from tests.support.audio import Form, write_audio
 from tests.support.bombs import silent_flac
+from tests.support.users import stranger_user
 from tests.support.voices import SENTENCES, mixed, speak
 
 Run = subprocess.CompletedProcess[str]
@@ -277,8 +278,8 @@ def test_folders_and_patterns_are_read_into_files_once(desk: Desk) -> None:
     rest = desk.run("transcribe", "calls", "-f", "srt", "-o", "subtitles", "--json")
     outputs = [json.loads(line)["output"] for line in rest.stdout.splitlines()]
     assert sorted(outputs) == ["subtitles/deep/two.srt", "subtitles/one.wav.srt"]
-    assert len(desk.run("transcribe", "calls/*.wav", "calls/*.txt", "-f", "text", "--again").stdout
-               .split()) == 0  # fmt: skip
+    notes = desk.run("transcribe", "calls/*.txt")  # a pattern is for recordings
+    assert (notes.returncode, notes.stdout) == (2, "")
 
 
 def test_equal_names_from_two_folders_stay_two(desk: Desk) -> None:
@@ -411,7 +412,67 @@ def test_a_recording_is_never_written_over(desk: Desk) -> None:
     before = path.read_bytes()
     (desk.folder / "link.wav").symlink_to(path)
     for name in ("self.wav", "link.wav"):
-        done = desk.run("transcribe", "self.wav", "-o", name, "--again")
+        done = desk.run("transcribe", "self.wav", "-f", "text", "-o", name)
         assert done.returncode == 2
         assert "would be written over" in done.stderr
     assert path.read_bytes() == before
+
+
+def test_a_file_that_is_named_is_always_written_and_in_its_own_form(desk: Desk) -> None:
+    desk.recording("a.wav", SENTENCES[0])
+    desk.recording("b.wav", SENTENCES[1])
+    assert desk.run("transcribe", "b.wav", "-o", "out.srt").returncode == 0
+    assert desk.run("transcribe", "a.wav", "-o", "out.srt").returncode == 0
+    assert "library" in (desk.folder / "out.srt").read_text()
+    assert desk.run("transcribe", "a.wav", "-o", "out.srt", "-f", "vtt").returncode == 0
+    assert (desk.folder / "out.srt").read_text().startswith("WEBVTT")
+    assert "library" in desk.run("transcribe", "a.wav", "-o", "-").stdout
+    for words in (
+        ("a.wav", "-o", "x.docx"),
+        ("a.wav", "b.wav", "-o", "x.txt"),
+        ("a.wav", "-o", ""),
+    ):
+        assert desk.run("transcribe", *words).returncode == 2
+    assert sorted(path.name for path in desk.folder.glob("*.*")) == ["a.wav", "b.wav", "out.srt"]
+
+
+def test_what_was_asked_otherwise_is_read_anew_and_what_is_not_ours_stays(desk: Desk) -> None:
+    desk.recording("n/talk.wav")
+    notes = desk.folder / "n/talk.txt"
+    notes.write_text("my precious notes")
+    refused = desk.run("transcribe", "n")
+    assert refused.returncode == 2
+    assert "was not written by this command" in refused.stderr
+    assert notes.read_text() == "my precious notes"
+    assert desk.run("transcribe", "n", "-o", "out", "-f", "json").returncode == 0
+    assert desk.run("transcribe", "n", "-o", "out", "-f", "json").stdout == ""
+    anew = desk.run("transcribe", "n", "-o", "out", "-f", "verbose_json")
+    assert anew.stdout == "out/talk.json\n"
+    assert "segments" in json.loads((desk.folder / "out/talk.json").read_text())
+    assert desk.run("transcribe", "n", "--again").returncode == 0
+    assert "library" in notes.read_text()
+
+
+def test_what_cannot_be_read_or_found_is_told_and_the_others_are_read(desk: Desk) -> None:
+    desk.recording("good.wav")
+    (desk.folder / "loop.wav").symlink_to("loop.wav")
+    done = desk.run("transcribe", "good.wav", "gone.wav", "nothing/*.wav", "loop.wav", "-o", "out")
+    assert done.returncode == 2
+    assert done.stdout == "out/good.txt\n"
+    assert done.stderr.count("there is no recording") == 3
+
+
+def test_a_recording_that_may_not_be_opened_is_told_so(desk: Desk) -> None:
+    with stranger_user(extras=("speech",)) as stranger:
+        for name, mode in (("shut.wav", 0o000), ("open.wav", 0o644)):
+            path = stranger.folder / name
+            shutil.copyfile(speak(desk.folder / "tmp", "flite:rms", SENTENCES[0]), path)
+            path.chmod(mode)
+        program = (
+            "import sys; from pathlib import Path; from holdfast.media import probe_audio;"
+            "probe_audio(Path(sys.argv[1]))"
+        )
+        done = stranger.run("-c", program, str(stranger.folder / "shut.wav"))
+        assert "AudioUnreadable: shut.wav cannot be read: Permission denied" in done.stderr
+        fine = stranger.run("-c", program, str(stranger.folder / "open.wav"))
+        assert fine.returncode == 0, fine.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path, PurePath
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_recording_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
         str(tmp_path / "*.wav"),
         str(tmp_path / ".." / tmp_path.name),
     ]
-    assert [path for path, _ in found_recordings(named)] == [file]
+    assert [path for path, _ in found_recordings(named)[0]] == [file]
 
 
 def test_a_file_cannot_hold_several(tmp_path: Path) -> None:
@@ -63,3 +64,19 @@ def test_what_would_be_lost_is_named() -> None:
     sources = [(Path(name), Path()) for name in ("a.wav", "a.flac", "a.wav.mp3")]
     with pytest.raises(ConfigInvalid, match=r"a\.wav and a\.wav\.mp3 would both go into"):
         outputs(sources, ["."], None, "txt")
+
+
+def test_a_name_of_nothing_does_not_keep_others_from_being_found(tmp_path: Path) -> None:
+    (tmp_path / "talk.wav").touch()
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    named = [
+        "none.wav",
+        str(tmp_path / "talk.wav"),
+        str(tmp_path / "empty"),
+        str(tmp_path / "pipe"),
+    ]
+    found, wrong = found_recordings(named)
+    assert [path.name for path, _ in found] == ["talk.wav"]
+    whys = ["no such file", "a folder without any", "a pipe or a device"]
+    assert all(why in str(error) for why, error in zip(whys, wrong, strict=True))

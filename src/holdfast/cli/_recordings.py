@@ -11,6 +11,9 @@ from holdfast.errors import ConfigInvalid
 
 __all__ = ["found_recordings", "outputs"]
 
+# Of files for what is read.
+_TEXTS = frozenset({".txt", ".srt", ".vtt", ".json"})
+
 # What folders and patterns are searched for; a file that is named may have any suffix.
 _SUFFIXES = frozenset({
     ".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga", ".mpeg", ".m4a", ".mp4",
@@ -18,15 +21,16 @@ _SUFFIXES = frozenset({
 })  # fmt: skip
 
 
-def found_recordings(named: Sequence[str]) -> list[tuple[Path, Path]]:
+def found_recordings(named: Sequence[str]) -> tuple[list[tuple[Path, Path]], list[ConfigInvalid]]:
     """Return recordings, each once, and each with the folder that it was found in.
 
     Patterns are matched here too: not every shell does it.
 
-    Raises:
-        ConfigInvalid: there is none of a name.
+    Returns:
+        the recordings, and what is wrong with names of which there are none.
     """
     found: dict[str, tuple[Path, Path]] = {}
+    wrong = []
     for name in named:
         path = Path(name)
         if path.is_dir():
@@ -37,14 +41,20 @@ def found_recordings(named: Sequence[str]) -> list[tuple[Path, Path]]:
             matching = map(Path, glob.glob(name, recursive=True))  # noqa: PTH207
             own = {each: each.parent for each in _recordings(matching)}
         if not own:
-            raise ConfigInvalid(
-                f"there is no recording {name}",
-                why="it is a folder without any" if path.is_dir() else "there is no such file",
-                hint="holdfast transcribe RECORDING ...",
-            )
+            wrong.append(_none(name, path))
         for each, folder in own.items():
             found.setdefault(os.path.abspath(each), (each, folder))  # noqa: PTH100 - and no ".."
-    return list(found.values())
+    return list(found.values()), wrong
+
+
+def _none(name: str, path: Path) -> ConfigInvalid:
+    why, hint = "there is no such file", "holdfast transcribe RECORDING ..."
+    if path.is_dir():
+        why = "it is a folder without any"
+    elif path.exists() or name == "-":
+        why = "it is a pipe or a device, and a recording must be a file: one goes back in it"
+        hint = "cat PIPE > recording.wav; holdfast transcribe recording.wav"
+    return ConfigInvalid(f"there is no recording {name}", why=why, hint=hint)
 
 
 def _recordings(paths: Iterable[Path]) -> list[Path]:
@@ -66,34 +76,38 @@ def outputs(
         suffix: of what is written.
 
     Raises:
-        ConfigInvalid: several recordings would go into one file.
+        ConfigInvalid: several recordings would go into one file, or one over a recording.
     """
-    if output is not None and any(_is_one(output, path) for path, _ in sources):
-        raise ConfigInvalid(
-            f"{output} is a recording that is to be read", why="it would be written over",
-            hint="-o OTHER.txt",
-        )  # fmt: skip
     one = len(sources) == 1 and not Path(named[0]).is_dir()
     if one and output is None:
         return [None]
-    if one and output is not None and not output.is_dir() and output.suffix:
-        return [output]
-    if output is not None and output.is_file():
-        raise ConfigInvalid(
-            f"{output} is a file", why=f"there are {len(sources)} recordings to read",
-            hint="-o FOLDER",
-        )  # fmt: skip
+    if one and output is not None and output.suffix and not output.is_dir():
+        if output.suffix.lower() in _SUFFIXES:
+            raise _written_over(output)
+        targets = [output]
+    else:
+        targets = _in_folders(sources, output, suffix)
+    for target in targets:
+        if any(_is_one(target, path) for path, _ in sources):
+            raise _written_over(target)
+    return [*targets]
+
+
+def _in_folders(
+    sources: Sequence[tuple[Path, Path]], output: Path | None, suffix: str
+) -> list[Path]:
+    if output is not None and not output.is_dir():
+        known = output.suffix.lower() in _TEXTS | _SUFFIXES
+        if known or output.is_file():
+            raise ConfigInvalid(
+                f"{output} is a file", why="what is read goes into several, or into a folder's",
+                hint="-o FOLDER",
+            )  # fmt: skip
     targets = _targets(sources, output, suffix)
     if len(set(targets)) < len(targets) and output is not None:
         paths = [path.absolute() for path, _ in sources]
         top = Path(os.path.commonpath([path.parent for path in paths]))
         targets = _targets([(path, top) for path in paths], output, suffix)
-    over = next((each for each in targets if any(_is_one(each, path) for path, _ in sources)), None)
-    if over is not None:
-        raise ConfigInvalid(
-            f"{over} is a recording that is to be read", why="it would be written over",
-            hint="-o OTHER_FOLDER",
-        )  # fmt: skip
     twice = next((each for each in targets if targets.count(each) > 1), None)
     if twice is not None:
         both = [str(path) for (path, _), own in zip(sources, targets, strict=True) if own == twice]
@@ -101,7 +115,14 @@ def outputs(
             f"{' and '.join(both)} would both go into {twice}", why="one of them would be lost",
             hint="read them one by one, each with its own -o FILE",
         )  # fmt: skip
-    return [*targets]
+    return targets
+
+
+def _written_over(output: Path) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"{output} would be written over", why="it is a recording, or has a recording's name",
+        hint="-o TEXT.txt",
+    )  # fmt: skip
 
 
 def _is_one(output: Path, path: Path) -> bool:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli._context import Context, render_error
+from holdfast.cli._context import Context, folder, render_error
 from holdfast.cli._count import Count
 from holdfast.cli._files import new_file
+from holdfast.cli._readings import Readings
 from holdfast.cli._recordings import found_recordings, outputs
 from holdfast.cli._running import running
 from holdfast.cli.service import await_ready, say_failures_once, services_for
@@ -20,6 +21,7 @@ from holdfast.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
+    from holdfast.runtime import ModelStatus
     from holdfast.speech import Transcript, VoiceNaming
     from holdfast.wiring import Services
 
@@ -27,7 +29,7 @@ __all__ = ["add_transcribe"]
 
 _FORMS = ("text", "srt", "vtt", "json", "verbose_json", "diarized_json")
 # Of an output, and what is written into it where no form is said.
-_BY_SUFFIX = {".srt": "srt", ".vtt": "vtt", ".json": "json"}
+_BY_SUFFIX = {".txt": "text", ".srt": "srt", ".vtt": "vtt", ".json": "json"}
 _SUFFIXES = {"text": "txt", "verbose_json": "json", "diarized_json": "json"}
 _RATE_HZ = 16_000
 
@@ -41,9 +43,9 @@ def add_transcribe(commands: Any) -> None:
                       help="recordings, patterns such as '*.mp3', or folders")  # fmt: skip
     read.add_argument("-f", "--format", choices=_FORMS,
                       help="by the suffix of --output, else text")  # fmt: skip
-    read.add_argument("-o", "--output", type=Path, metavar="PATH",
-                      help="a file for one recording, a folder for several; else beside each "
-                      "of several")  # fmt: skip
+    read.add_argument("-o", "--output", type=_named, metavar="PATH",
+                      help="a file for one recording, a folder for several, - for the terminal; "
+                      "else beside each of several")  # fmt: skip
     read.add_argument("--again", action="store_true",
                       help="read also what has been read already")  # fmt: skip
     read.add_argument("--language", default="", metavar="CODE", help="spoken language (found out)")
@@ -54,6 +56,12 @@ def add_transcribe(commands: Any) -> None:
                       help="who speaks, by the enrolled voices")  # fmt: skip
     read.add_argument("--profile", metavar="NAME", help="starter (default), standard or gpu")
     read.set_defaults(run=_transcribe)
+
+
+def _named(text: str) -> str:
+    """Read a path that is not empty, which would mean the present folder."""
+    folder(text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +75,15 @@ class _Work:
 def _transcribe(args: argparse.Namespace, context: Context) -> int:
     from holdfast.wiring import STT_MODEL, VAD_MODEL, VOICE_MODEL
 
-    form = _form(args)
-    sources = found_recordings(args.files)
-    suffix = _SUFFIXES.get(form, form)
-    targets = outputs(sources, args.files, args.output, suffix)
+    output = None if args.output in (None, "-") else Path(args.output)
+    form = _form(args, output)
+    sources, wrong = found_recordings(args.files)
+    if wrong and not sources:
+        raise wrong[0]
+    targets: list[Path | None] = [None] * len(sources)
+    if args.output != "-":
+        targets = outputs(sources, args.files, output, _SUFFIXES.get(form, form))
     work = [_Work(*pair) for pair in zip((path for path, _ in sources), targets, strict=True)]
-    left = [each for each in work if args.again or not _is_done(each)]
-    if len(left) < len(work):
-        context.say(f"{len(work) - len(left)} of {len(work)} are read already (--again: anew)")
-    if not left:
-        return 0
     service = context.service(profile=args.profile)
     only = (VAD_MODEL, STT_MODEL, *((VOICE_MODEL,) if args.speakers else ()))
     services = services_for(context, service, only=only)
@@ -85,16 +92,65 @@ def _transcribe(args: argparse.Namespace, context: Context) -> int:
             "nothing here reads speech", why="no such model is mounted",
             hint="unset HOLDFAST_SPEECH_TRANSCRIPTION_MODEL",
         )  # fmt: skip
+    # A file that a person names is written, whatever is in it; of a folder's some may be done.
+    resumes = any(each.target not in (None, output) for each in work) and not args.again
+    readings = _readings(args, form, services.supervisor.status(STT_MODEL))
+    left = _left(work, readings, context) if resumes else work
+    for error in wrong:
+        context.tell(render_error(error, as_json=context.json))
+    code = wrong[0].exit_code if wrong else 0
+    if not left:
+        return code
     say_failures_once()
     with running(services):
         await_ready(services)
         model = services.supervisor.status(STT_MODEL)
         context.say(f"read by {model.repository}@{model.revision[:8]}")
-        return _read_all(services, args, context, left, form)
+        return _read_all(services, args, context, left, form, readings) or code
 
 
-def _form(args: argparse.Namespace) -> str:
-    form: str = args.format or _form_of(args.output)
+def _readings(args: argparse.Namespace, form: str, model: ModelStatus) -> Readings:
+    return Readings(
+        {
+            "form": form,
+            "language": args.language,
+            "translate": args.translate,
+            "prompt": args.prompt,
+            "words": args.words,
+            "speakers": args.speakers,
+            "model": model.repository,
+            "revision": model.revision,  # as it was asked for
+        }
+    )
+
+
+def _left(work: Sequence[_Work], readings: Readings, context: Context) -> list[_Work]:
+    """Return what is still to be read.
+
+    Raises:
+        ConfigInvalid: something else would be written over.
+    """
+    left = [
+        each for each in work
+        if each.target is None or not readings.has(each.target, each.source)
+    ]  # fmt: skip
+    foreign = [
+        each.target for each in left if each.target is not None and readings.is_foreign(each.target)
+    ]
+    if foreign:
+        raise ConfigInvalid(
+            f"{', '.join(map(str, foreign[:5]))}{' ...' if len(foreign) > 5 else ''} would be "
+            "written over",
+            why="it was not written by this command",
+            hint="--again writes over it; -o FOLDER leaves it alone",
+        )
+    if len(left) < len(work):
+        context.say(f"{len(work) - len(left)} of {len(work)} are read already (--again: anew)")
+    return left
+
+
+def _form(args: argparse.Namespace, output: Path | None) -> str:
+    form: str = args.format or _form_of(output)
     if args.speakers and form == "json" and args.format is None:
         form = "diarized_json"
     if args.speakers and form in ("json", "verbose_json"):
@@ -112,21 +168,29 @@ def _form(args: argparse.Namespace) -> str:
 
 
 def _form_of(output: Path | None) -> str:
-    return "text" if output is None else _BY_SUFFIX.get(output.suffix.lower(), "text")
+    """Return the form that a file's suffix says; text for a folder.
 
-
-def _is_done(work: _Work) -> bool:
-    """Return whether what is read of a recording is there, and not older than the recording."""
-    try:
-        return (
-            work.target is not None and work.target.stat().st_mtime >= work.source.stat().st_mtime
-        )
-    except OSError:
-        return False
+    Raises:
+        ConfigInvalid: it says none.
+    """
+    if output is None or output.is_dir() or not output.suffix:
+        return "text"
+    form = _BY_SUFFIX.get(output.suffix.lower())
+    if form is None:
+        raise ConfigInvalid(
+            f"{output} has no form that can be written", why=f"there are {', '.join(_BY_SUFFIX)}",
+            hint="-o TEXT.txt, or -f FORMAT where it is a folder",
+        )  # fmt: skip
+    return form
 
 
 def _read_all(
-    services: Services, args: argparse.Namespace, context: Context, left: Sequence[_Work], form: str
+    services: Services,
+    args: argparse.Namespace,
+    context: Context,
+    left: Sequence[_Work],
+    form: str,
+    readings: Readings,
 ) -> int:
     from holdfast.media import MediaError
 
@@ -143,6 +207,9 @@ def _read_all(
                 code = code or error.exit_code
                 context.tell(render_error(error, as_json=context.json))
                 continue
+            if work.target not in (None, Path(args.output or "")):
+                # First of all: one that was cut off here is done again, and not taken for foreign.
+                readings.note(work.target, work.source)
             _hand_over(context, work, _text(found, form, args), form)
             if work.target is not None:
                 seconds = time.monotonic() - begun

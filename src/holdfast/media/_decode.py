@@ -15,6 +15,7 @@ from holdfast.media._errors import (
     AudioEmpty,
     AudioTooLong,
     AudioTruncated,
+    AudioUnreadable,
     ChannelMissing,
     NotAudio,
 )
@@ -105,7 +106,7 @@ def audio_blocks(
         float32, shape (samples,), mono, 16 kHz, within about [-1, 1].
 
     Raises:
-        AudioEmpty: no bytes or no samples.
+        AudioEmpty, AudioUnreadable: no bytes or no samples; a file that cannot be opened.
         NotAudio: not a recording that can be read here, or at a rate that nothing is recorded at.
         ChannelMissing: it has not the channel that is chosen.
         AudioTooLong: it says that it lasts longer, or turns out to.
@@ -363,20 +364,26 @@ def _wav_bytes(source: File) -> tuple[int, int] | None:
 
 @contextmanager
 def _as_stream(source: File) -> Iterator[BinaryIO]:
-    if isinstance(source, Path):
-        with source.open("rb") as stream:
-            yield stream
-    else:
+    if not isinstance(source, Path):
         yield source
+        return
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise AudioUnreadable(
+            f"{source.name} cannot be read", why=error.strerror or str(error),
+            hint=f"ls -l {source}",
+        ) from error  # fmt: skip
+    with stream:
+        yield stream
 
 
 def _is_empty(source: File) -> bool:
-    if isinstance(source, Path):
-        return source.stat().st_size == 0
-    start = source.tell()
-    empty = not source.read(1)
-    source.seek(start)
-    return empty
+    with _as_stream(source) as stream:
+        start = stream.tell()
+        empty = not stream.read(1)
+        stream.seek(start)
+        return empty
 
 
 def _name_of(source: File) -> str:

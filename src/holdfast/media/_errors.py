@@ -9,6 +9,7 @@ __all__ = [
     "AudioEmpty",
     "AudioTooLong",
     "AudioTruncated",
+    "AudioUnreadable",
     "ChannelMissing",
     "MediaError",
     "NotAudio",
@@ -40,6 +41,12 @@ class AudioTruncated(MediaError):
     """It ends before the length that it promises."""
 
     code = "audio-truncated"
+
+
+class AudioUnreadable(MediaError):
+    """The system does not let its file be read."""
+
+    code = "audio-unreadable"
 
 
 class AudioTooLong(MediaError):
