@@ -337,6 +337,29 @@ def test_what_is_asked_wrongly_is_told_with_its_field(client: OpenAI, wrong: str
     assert told.value.param
 
 
+@pytest.mark.parametrize("sample", ["no sound", "silence"])
+def test_a_reference_without_a_voice_is_told_by_its_name(
+    client: OpenAI, two: Path, tmp_path: Path, sample: str
+) -> None:
+    quiet = tmp_path / "quiet.wav"
+    soundfile.write(quiet, np.zeros(32_000, np.float32), 16_000)
+    content = quiet.read_bytes() if sample == "silence" else b"hello"
+    sent = "data:audio/wav;base64," + base64.b64encode(content).decode()
+    with pytest.raises(UnprocessableEntityError, match="Ada") as told:
+        client.audio.transcriptions.create(
+            file=two, model="whisper-1", response_format="diarized_json",
+            extra_body={"known_speaker_names": ["Ada"], "known_speaker_references": [sent]},
+        )  # fmt: skip
+    assert (told.value.code, told.value.param) == ("option-invalid", "known_speaker_references")
+
+
+@pytest.mark.parametrize("text", ["...", "\u200b\u200b", "\x01\x02", "?! -- ..."])
+def test_a_text_without_words_is_no_sound(client: OpenAI, text: str) -> None:
+    with pytest.raises(UnprocessableEntityError) as told:
+        client.audio.speech.create(model="tts-1", voice="alloy", input=text)
+    assert told.value.code == "text-unpronounceable"
+
+
 def test_how_a_recording_is_cut_can_be_said(client: OpenAI, two: Path) -> None:
     cut: Any = {"type": "server_vad", "threshold": 0.4, "silence_duration_ms": 300,
                 "prefix_padding_ms": 100}  # fmt: skip

@@ -105,6 +105,7 @@ def test_a_known_speaker_has_a_name_and_a_sound() -> None:
 Pairs = list[tuple[str, str]]
 DIARIZED = ("response_format", "diarized_json")
 NAMED = ("known_speaker_names[]", "Ada")
+REFERENCE = ("known_speaker_references[]", DATA)
 CUT = "chunking_strategy"
 WRONG: dict[str, tuple[Pairs, type[HoldfastError], str]] = {
     "no such field": ([("colour", "red")], UploadInvalid, "colour"),
@@ -138,11 +139,22 @@ WRONG: dict[str, tuple[Pairs, type[HoldfastError], str]] = {
     "a pause that is too long": ([(CUT, '{"silence_duration_ms": 99999}')], OptionInvalid, CUT),
     "a name without a sound": ([DIARIZED, NAMED], OptionInvalid, "known_speaker_references"),
     "too many names": (
-        [DIARIZED, *[NAMED, ("known_speaker_references[]", DATA)] * 17], OptionInvalid,
+        [DIARIZED, *[NAMED, REFERENCE] * 17], OptionInvalid,
         "known_speaker_references",
     ),
+    **{
+        f"a name {how}": (
+            [DIARIZED, *[("known_speaker_names[]", name), REFERENCE] * times], OptionInvalid,
+            "known_speaker_names",
+        )
+        for how, name, times in (
+            ("of nothing", "", 1), ("of space", " ", 1), ("of the unknown", "unknown", 1),
+            ("that comes twice", "Ada", 2), ("with a line break", "Ada\nBo", 1),
+            ("that never ends", "a" * 201, 1),
+        )
+    },
     "speakers of a text": (
-        [NAMED, ("known_speaker_references[]", DATA)], OptionInvalid, "known_speaker_names",
+        [NAMED, REFERENCE], OptionInvalid, "known_speaker_names",
     ),
     **{
         f"a sound that is {what}": (

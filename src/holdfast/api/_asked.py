@@ -15,6 +15,7 @@ from holdfast.media import Recording
 from holdfast.speech import (
     FORMATS,
     RECORDING,
+    UNKNOWN_SPEAKER,
     Format,
     OptionInvalid,
     ReadingRequest,
@@ -29,6 +30,7 @@ DIARIZED: Format = "diarized_json"
 _GRANULARITIES = ("word", "segment")
 _CHUNKING = "chunking_strategy"
 _MOST_SPEAKERS = 16
+_LONGEST_NAME = 200
 _MOST_REFERENCE_BYTES = 10_000_000
 # In base64, with its head.
 MOST_FIELD_BYTES = 14_000_000
@@ -238,10 +240,25 @@ def _known_speakers(upload: Upload, form: Format) -> list[tuple[str, Recording]]
             why=f"there are {len(names)} and {len(references)}, of at most {_MOST_SPEAKERS}",
             param="known_speaker_references",
         )  # fmt: skip
+    for name in names:
+        wrong = _wrong_with(name) or ("it comes twice" if names.count(name) > 1 else "")
+        if wrong:
+            raise OptionInvalid(
+                f"a known speaker cannot be called {name[:40]!r}", why=wrong,
+                hint="give each a name of its own", param="known_speaker_names",
+            )  # fmt: skip
     return [
         (name, Recording(io.BytesIO(_content(text))))
         for name, text in zip(names, references, strict=True)
     ]
+
+
+def _wrong_with(name: str) -> str:
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        return f"a name has 1 to {_LONGEST_NAME} characters"
+    if not name.isprintable():
+        return "it has characters that cannot be shown"
+    return "so is called who is not known" if name == UNKNOWN_SPEAKER else ""
 
 
 def _content(text: str) -> bytes:

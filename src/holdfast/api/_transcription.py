@@ -16,10 +16,11 @@ from holdfast.api._recordings import recordings_of
 from holdfast.api._schemas import refusals
 from holdfast.api._uploads import received_upload
 from holdfast.api._waiting import carried_out
-from holdfast.media import Recording, audio_blocks
+from holdfast.media import MediaError, Recording, audio_blocks
 from holdfast.runtime import Steps
 from holdfast.speech import (
     FORMATS,
+    OptionInvalid,
     Passage,
     Reading,
     Task,
@@ -28,6 +29,7 @@ from holdfast.speech import (
     subtitles,
     transcript_json,
 )
+from holdfast.voiceprint import Naming
 from holdfast.wiring import Services
 
 __all__ = ["logprobs_of", "transcription_routes"]
@@ -124,11 +126,25 @@ def _read(
     if asked.speakers:
         naming = services.voiceprint.naming(f"request {request_id.get()}")
         for name, sample in asked.known_speakers:
-            yield from naming.learn(name, sample)
+            yield from _learned(naming, name, sample)
         voices = naming
     blocks = audio_blocks(recording, longest_s=services.service.speech_longest_s)
     found = yield from reading.read(blocks, asked.request, heard, voices)
     return found
+
+
+def _learned(naming: Naming, name: str, sample: Recording) -> Steps[None]:
+    """Take along the voice of somebody whom the client names."""
+    reason = "too little is said in it to know the voice again"
+    try:
+        if (yield from naming.learn(name, sample)):
+            return
+    except MediaError as error:
+        reason = f"{error.what}: {error.why}" if error.why else error.what
+    raise OptionInvalid(
+        f"the reference of {name!r} cannot be used", why=reason,
+        hint="send some seconds of one person's speech", param="known_speaker_references",
+    )  # fmt: skip
 
 
 def _whole(found: Transcript, asked: TranscriptionAsked) -> Response:

@@ -96,8 +96,8 @@ class Speaking:
             except TextUnpronounceable as error:
                 unpronounceable = error  # a row of dashes between two paragraphs stops nobody
                 continue
-            if not len(sound):
-                continue
+            if not sound.any():
+                continue  # of "..." a voice makes nothing, or silence
             if spoken:
                 sound = _after_pause(sound, ready.rate_hz)
             spoken, samples = spoken + 1, samples + len(sound)

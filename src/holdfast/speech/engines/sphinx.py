@@ -5,6 +5,7 @@ It holds the interpreter while it works, so that it is for a process of its own.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ DICTIONARY = "cmudict-en-us.dict"
 _FRAMES_PER_S = 100
 # It knows no sentences: where nobody says anything for so long one passage ends.
 _PAUSE_S = 0.7
+# The least that a word's probability counts as, so that its logarithm is a number.
+_LEAST = 1e-6
 # <s>, <sil>, [NOISE], ++UM++ are no words; the(2) is the second way to pronounce one.
 _NO_WORD = re.compile(r"[<\[+].*")
 _VARIANT = re.compile(r"\(\d+\)$")
@@ -60,7 +63,6 @@ def load_sphinx(folder: Path, device: str = "cpu") -> SphinxEngine:
         decoder = Decoder(
             hmm=str(folder / ACOUSTIC), lm=str(folder / LANGUAGE_MODEL),
             dict=str(folder / DICTIONARY), loglevel="FATAL",
-            # Nothing of one clip is carried over to the next one.
             cmn="batch", remove_noise=False,
         )  # fmt: skip
     except (RuntimeError, ValueError, OSError) as error:
@@ -116,6 +118,7 @@ class SphinxEngine:
 
         samples = (np.clip(clip, -1, 1) * 32_767).astype("<i2")
         decoder = self._decoder
+        decoder.reinit_feat()  # or the clip before moves the times and even the words of this one
         decoder.start_utt()
         try:
             check_wanted()
@@ -144,6 +147,7 @@ def _passage(run: Sequence[Word], *, words: bool) -> Passage:
         start_s=run[0].start_s,
         end_s=run[-1].end_s,
         text=text,
+        avg_logprob=sum(math.log(max(word.probability, _LEAST)) for word in run) / len(run),
         compression_ratio=compression_ratio(text),
         words=tuple(run) if words else (),
     )
