@@ -8,7 +8,9 @@ import email
 import email.policy
 import io
 import json
+import os
 import socket
+import sys
 import time
 import wave
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -210,14 +212,25 @@ def test_sound_that_was_cut_off_is_not_taken_for_whole(wire: Wire) -> None:
         ("transcribe", b"x", {"prompt": "\ud800"}, "half a character"),
         ("transcribe", b"x", {"words": True, "speakers": True}, "either"),
         ("transcribe_text", b"x", {"form": "docx"}, "text, srt, vtt"),
+        ("speak", "hello", {"speed": float("nan")}, "no speed"),
+        ("speak", None, {}, "a text is wanted, not NoneType"),
+        ("transcribe", None, {}, "a path, bytes or a file of bytes is wanted, not NoneType"),
+        ("transcribe", io.StringIO("opened as text"), {}, "not StringIO"),
     ],
 )
 def test_what_no_service_would_take_is_not_sent(
     wire: Wire, method: str, given: Any, options: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises((ValueError, TypeError), match=reason):
         in_both_ways(wire, method, given, **options)
     assert wire.asked == []
+
+
+@pytest.mark.parametrize("key", ["secret\n", "secret\r\nX-Other: 1", " secret", "sécret", ""])
+def test_a_key_that_no_header_carries_is_refused_and_not_told(key: str) -> None:
+    with pytest.raises(ValueError, match="the key cannot be sent") as told:
+        Client("http://127.0.0.1:9", key=key)
+    assert "cret" not in str(told.value)
 
 
 # -- reading
@@ -227,7 +240,7 @@ def test_a_recording_is_read_segment_by_segment(wire: Wire, tmp_path: Path) -> N
     wire.says[READ] = json_answer(VERBOSE)
     file = tmp_path / "morning.flac"
     file.write_bytes(SOUND)
-    for audio in (file, SOUND):
+    for audio in (file, str(file), SOUND, bytearray(SOUND)):
         found = in_both_ways(wire, "transcribe", audio)
         assert found == Transcript(
             text="Good morning. Yes.",
@@ -247,6 +260,17 @@ def test_a_recording_is_read_segment_by_segment(wire: Wire, tmp_path: Path) -> N
         }  # fmt: skip
     with Client(wire.url) as client:
         assert client.transcribe(io.BytesIO(SOUND)).language == "english"
+        with pytest.raises(FileNotFoundError):
+            client.transcribe(tmp_path / "gone.wav")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text here")
+def test_a_name_that_is_no_text_is_sent_as_nearly(wire: Wire, tmp_path: Path) -> None:
+    wire.says[READ] = json_answer(VERBOSE)
+    file = tmp_path / os.fsdecode(b"gr\xfc\xdfe.wav")
+    file.write_bytes(SOUND)
+    in_both_ways(wire, "transcribe", file)
+    assert "gr\ufffd\ufffde.wav".encode() in wire.bodies[0]
 
 
 def test_all_that_can_be_asked_is_asked(wire: Wire) -> None:

@@ -37,6 +37,7 @@ class Service:
         self.patience_s = patience_s
         headers = {"User-Agent": f"holdfast-client/{__version__}"}
         if key is not None:
+            _check_key(key)
             headers["Authorization"] = f"Bearer {key}"
         self._open(
             base_url=self.url,
@@ -48,6 +49,19 @@ class Service:
 
     def _open(self, **options: Any) -> None:
         raise NotImplementedError
+
+
+def _check_key(key: str) -> None:
+    """Say if a key cannot be shown to a service, without telling it.
+
+    Raises:
+        ValueError: it has what no header of HTTP carries, such as the end of the line it was on.
+    """
+    if not (key.isascii() and key.isprintable() and key.strip() == key != ""):
+        raise ValueError(
+            "the key cannot be sent: it is empty, ends in a space or a line break, or has a "
+            "character outside ASCII"
+        )
 
 
 def _sound(url: str) -> httpx2.URL:

@@ -5,6 +5,7 @@ Rules only; nothing here does I/O but reading a file that is to be sent.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Audio = Path | bytes | BinaryIO
+Audio = str | os.PathLike[str] | bytes | BinaryIO
 # Of a form: a file's name, its content, and its type where that matters.
 Part = tuple[str, bytes] | tuple[str, bytes, str]
 # What sound is said to be, the beginnings.
@@ -148,8 +149,11 @@ def check_text(text: str) -> None:
     """Say if a text cannot be sent.
 
     Raises:
+        TypeError: it is none.
         ValueError: it has half a character.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a text is wanted, not {type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -157,11 +161,25 @@ def check_text(text: str) -> None:
 
 
 def named_file(audio: Audio) -> tuple[str, bytes]:
-    """Return a recording's name and bytes, as a part of a form."""
+    """Return a recording's name and bytes, as a part of a form.
+
+    Raises:
+        OSError: it cannot be read.
+        TypeError: it is no path, no bytes, and no file that was opened for bytes.
+    """
     # Held whole: a request that is tried again is sent again.
-    if isinstance(audio, bytes):
-        return "audio", audio
-    if isinstance(audio, Path):
-        return audio.name, audio.read_bytes()
+    if isinstance(audio, bytes | bytearray | memoryview):
+        return "audio", bytes(audio)
+    if isinstance(audio, str | os.PathLike):
+        path = Path(audio)
+        return _shown(path.name), path.read_bytes()
+    content = audio.read() if hasattr(audio, "read") else None
+    if not isinstance(content, bytes):
+        raise TypeError(f"a path, bytes or a file of bytes is wanted, not {type(audio).__name__}")
     name = getattr(audio, "name", "audio")
-    return Path(name).name if isinstance(name, str) else "audio", audio.read()
+    return _shown(Path(name).name) if isinstance(name, str) else "audio", content
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as text: what a system has need not be any."""
+    return os.fsencode(name).decode(errors="replace")

@@ -35,6 +35,7 @@ class Client(SpeechMethods, VoiceMethods, Service):
 
     Raises:
         ServiceUnreachable: ``url`` is no address.
+        ValueError: ``key`` has what no header carries, such as a line break.
 
     Every method raises:
         ServiceError: the answer is an error; ``ServiceBusy`` when it was still busy at the end.

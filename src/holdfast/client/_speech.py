@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/audio
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,6 +166,8 @@ class SpeechCalls:
         check_text(voice)
         if response_format not in get_args(SoundForm):
             raise ValueError(f"sound comes as {', '.join(get_args(SoundForm))}")
+        if not math.isfinite(speed):
+            raise ValueError(f"{speed} is no speed: it is from 0.25 to 4 times the voice's own")
         asked = {"input": text, "voice": voice, "speed": speed}
         if model is not None:
             asked["model"] = model

@@ -25,8 +25,8 @@ class SpeechMethods:
     """Text becomes speech, and speech text; recordings in any usual form: a path, bytes, or a file.
 
     ``model`` is an id that `Client.models` lists, or an alias; without it the service has its own.
-    What no service would take (half a character, a form that there is not) is a ``ValueError``, and
-    nothing is sent.
+    What no service would take (half a character, a form that there is not) is a ``ValueError`` or a
+    ``TypeError``, a file that cannot be read an ``OSError``, and nothing is sent.
     """
 
     def _run(self, call: Call[T]) -> T:
