@@ -58,6 +58,8 @@ def test_check_shows_the_key_that_the_service_wants(tmp_path: Path) -> None:
         passed = holdfast("check", url, env=bare(tmp_path, HOLDFAST_API_KEY="k1"))
     assert refused.returncode == 1
     assert "a key is needed" in refused.stdout
+    assert refused.stdout.count("FAIL") == 1
+    assert "try: export HOLDFAST_API_KEY=KEY" in refused.stdout
     assert passed.returncode == 0, passed.stdout
 
 

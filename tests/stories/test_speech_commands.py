@@ -109,6 +109,9 @@ def test_a_text_comes_from_a_pipe_and_sound_goes_into_one(desk: Desk) -> None:
         input=long.encode(), capture_output=True, timeout=120, check=True,
     )  # fmt: skip
     (desk.folder / "piped.wav").write_bytes(done.stdout)
+    both = desk.run("say", "hello", "-o", "-", "--json")
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "-o - does not go with --json" in both.stderr
     assert len(read_audio(desk.folder / "piped.wav", whole=False)) / 16_000 > 250
 
 
@@ -125,6 +128,7 @@ def test_it_is_played_by_what_the_system_has(desk: Desk) -> None:
     failed = desk.run("say", "good morning", more={"PATH": f"{tools}:{desk.env['PATH']}"})
     assert failed.returncode == 1
     assert "no sound card" in failed.stderr
+    assert "player-failed" in failed.stderr
     none = desk.run("say", "good morning", more={"PATH": str(desk.folder)})
     assert none.returncode == 1
     assert "player-missing" in none.stderr
@@ -136,6 +140,8 @@ WRONG = {
     "another form": (("say", "hello", "-o", "a.mid"), "no form that can be written"),
     "a voice of nobody": (("say", "hello", "-o", "a.wav", "--voice", "xx"), "no voice 'xx'"),
     "too fast": (("say", "hello", "-o", "a.wav", "--speed", "9"), "speed"),
+    "a list and a text": (("say", "hello", "--voices"), "--voices says nothing"),
+    "sound of nowhere": (("say", "hello", "-o", "-", "--play"), "-o - does not go with --play"),
     "no recording": (("transcribe", "none.wav"), "there is no recording none.wav"),
     "an empty folder": (("transcribe", "home"), "a folder without any"),
     "words of another form": (("transcribe", "tmp/x", "--words"), "verbose_json"),

@@ -415,11 +415,16 @@ def test_neither_key_nor_speech_is_in_a_log_however_much_is_told(
                 {"subprotocols": ["realtime", f"openai-insecure-api-key.{key}"]},
             ):
                 talk(url, appended(pcm(line)), completed(1), **options)
+            with pytest.raises(InvalidStatus):
+                talk(url, [], lambda _: True)
         finally:
             process.terminate()
             process.wait(30)
     told = log.read_text()
     assert "GET /v1/realtime" in told
+    assert " ERROR " not in told  # a refusal is none
+    assert told.count("connection rejected") == 1  # each line once
+    assert "leaked" not in told
     assert key not in told
     assert "input_audio_buffer" not in told
     assert SPOKEN[0] not in told

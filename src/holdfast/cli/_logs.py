@@ -38,6 +38,11 @@ class _Json(logging.Formatter):
         return json.dumps(values, ensure_ascii=False, default=str)
 
 
+def _is_meant(record: logging.LogRecord) -> bool:
+    # uvicorn says so, as an error, of every websocket that was refused with a status of its own.
+    return record.msg != "ASGI callable returned without completing handshake."
+
+
 def log_service(form: str, *, quiet: bool, verbose: bool) -> None:
     """Send the service's log to standard error, in the form ``text`` or ``json``.
 
@@ -53,4 +58,7 @@ def log_service(form: str, *, quiet: bool, verbose: bool) -> None:
     if form == "text" and not verbose:
         logging.getLogger("holdfast.access").setLevel(logging.WARNING)
     for name in ("uvicorn.error", "asyncio"):
-        logging.getLogger(name).handlers = [handler]
+        others = logging.getLogger(name)
+        others.handlers = [handler]
+        others.propagate = False
+    logging.getLogger("uvicorn.error").addFilter(_is_meant)

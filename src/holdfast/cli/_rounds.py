@@ -55,7 +55,10 @@ def rounds(url: str, key: str | None, recording: Path, wait_s: float) -> Iterato
             return
         yield _line("readiness", lambda: _ready(client, wait_s))
         models: list[Model] = []
-        yield _line("models", lambda: _models(client, models))
+        listed = _line("models", lambda: _models(client, models))
+        yield listed
+        if not listed.passed:  # without a key, say: then nothing else is answered either
+            return
         for model in models:
             yield _line(f"model {model.id}", partial(_model, client, model))
         yield _line("metrics", lambda: _metrics(client))

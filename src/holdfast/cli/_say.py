@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from holdfast.speech import Spoken
     from holdfast.wiring import Services
 
-__all__ = ["PlayerMissing", "add_say"]
+__all__ = ["PlayerFailed", "PlayerMissing", "add_say"]
 
 # What plays a WAV file and ends with it, by what systems have.
 _PLAYERS = (("paplay",), ("pw-play",), ("aplay", "-q"), ("afplay",),
@@ -36,6 +36,12 @@ class PlayerMissing(HoldfastError):
 
     code = "player-missing"
     exit_code = 1
+
+
+class PlayerFailed(PlayerMissing):
+    """What plays recordings does not play this one; there may be no device for it."""
+
+    code = "player-failed"
 
 
 def add_say(commands: Any) -> None:
@@ -56,6 +62,7 @@ def add_say(commands: Any) -> None:
 def _say(args: argparse.Namespace, context: Context) -> int:
     from holdfast.wiring import TTS_MODEL
 
+    _check(args, context)
     text = "" if args.voices else _text(args.text)
     form = _form(args.output)
     player = _player() if args.play or (args.output is None and not args.voices) else None
@@ -76,6 +83,19 @@ def _say(args: argparse.Namespace, context: Context) -> int:
                 path.unlink()
     _tell(services, context, args.output, spoken)
     return 0
+
+
+def _check(args: argparse.Namespace, context: Context) -> None:
+    hint = "holdfast say --help"
+    if args.voices and (args.text is not None or args.output is not None or args.play):
+        raise ConfigInvalid(
+            "--voices says nothing", why="it only lists the voices; leave the rest out", hint=hint
+        )
+    if args.output == "-" and (args.play or context.json):
+        raise ConfigInvalid(
+            f"-o - does not go with {'--play' if args.play else '--json'}",
+            why="standard output has the recording", hint="-o speech.wav",
+        )  # fmt: skip
 
 
 def _text(given: str | None) -> str:
@@ -172,7 +192,7 @@ def _play(player: tuple[str, ...], path: Path) -> None:
     done = subprocess.run([*player, str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
         told = (done.stderr or done.stdout).strip().splitlines()
-        raise PlayerMissing(
+        raise PlayerFailed(
             f"{player[0]} does not play it", why=told[-1] if told else f"code {done.returncode}",
             hint="holdfast say TEXT -o speech.wav",
         )  # fmt: skip
@@ -192,7 +212,7 @@ def _list_voices(services: Services, context: Context) -> int:
 def _tell(services: Services, context: Context, output: str | None, spoken: Spoken) -> None:
     (model,) = services.supervisor.statuses()
     where = f"{model.repository}@{model.revision[:8]}"
-    if context.json and output != "-":
+    if context.json:
         context.result_json(
             {
                 "output": output,

@@ -144,7 +144,8 @@ def _status(args: argparse.Namespace, context: Context) -> int:
 
 
 def _about(model: Model) -> str:
-    parts = [model.device, f"{model.repository}@{model.revision[:8]}"]
+    revision = f"@{model.revision[:8]}" if model.revision else ""
+    parts = [model.device, model.repository + revision]
     if model.progress is not None:
         left = model.progress.get("seconds_left")
         done, total = model.progress["bytes"], model.progress["bytes_total"]

@@ -61,7 +61,9 @@ def error_of(status: int, content: Any, retry_after: str | None, url: str) -> Se
     return kind(
         f"{url} answered {status}",
         why=str(told.get("message") or "without saying why"),
-        hint="holdfast status shows what the service is doing",
+        hint="export HOLDFAST_API_KEY=KEY, or Client(url, key=KEY)"
+        if status == 401
+        else "holdfast status shows what the service is doing",
         status=status,
         service_code=told.get("code") or "",
         param=told.get("param"),
