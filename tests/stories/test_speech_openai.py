@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import math
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,7 @@ SPOKEN_WRONG = {
     "signs only": ({"input": "\u3042\u3044"}, None, None),
     "a voice of nobody": ({"voice": "nobody"}, UnprocessableEntityError, "option-invalid"),
     "another model": ({"model": "kokoro"}, NotFoundError, "unknown-model"),
+    "a speed that is none": ({"speed": True}, UnprocessableEntityError, "request-invalid"),
     "too fast": ({"speed": 5}, UnprocessableEntityError, "request-invalid"),
     "another form": ({"response_format": "midi"}, UnprocessableEntityError, "request-invalid"),
     "an unknown field": ({"extra_body": {"pitch": 2}}, UnprocessableEntityError, "request-invalid"),
@@ -161,6 +163,16 @@ def test_what_cannot_be_said_is_told(client: OpenAI, wrong: str) -> None:
         client.audio.speech.create(**asked)
     assert told.value.code == code
     assert told.value.message
+    assert not re.search("Input|inputs|Field required|Value error", told.value.message)
+
+
+def test_a_model_is_told_of_by_its_id(client: OpenAI) -> None:
+    listed = client.models.list().data
+    assert {"speech-to-text", "text-to-speech"} <= {model.id for model in listed}
+    assert [client.models.retrieve(model.id) for model in listed] == listed
+    with pytest.raises(NotFoundError) as told:
+        client.models.retrieve("no/such-model")
+    assert told.value.code == "unknown-model"
 
 
 # --- reading ----------------------------------------------------------------------------------

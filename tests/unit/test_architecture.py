@@ -83,8 +83,10 @@ def _errors(root: type[HoldfastError] = HoldfastError) -> Iterator[type[Holdfast
 
 
 def test_every_error_has_a_code_of_its_own_and_is_documented() -> None:
-    for name in _packages():
-        importlib.import_module(name)
+    for path in MODULES:
+        if '    code = "' in path.read_text("utf-8"):
+            dotted = _name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            importlib.import_module(f"holdfast.{dotted}")
     documented = (ROOT / "docs" / "errors.md").read_text("utf-8")
     codes = [kind.code for kind in _errors()]
     assert len(codes) == len(set(codes))

@@ -13,7 +13,14 @@ from starlette.requests import ClientDisconnect
 
 from holdfast.errors import HoldfastError
 
-__all__ = ["error_body", "error_response", "install_error_handlers", "request_id", "unexpected"]
+__all__ = [
+    "error_body",
+    "error_response",
+    "in_words",
+    "install_error_handlers",
+    "request_id",
+    "unexpected",
+]
 
 _log = logging.getLogger(__name__)
 # Of the request that is being answered.
@@ -25,6 +32,13 @@ _TYPES = {
     409: "conflict_error",
     429: "rate_limit_error",
 }
+# What a validator's own words are here.
+_WORDS = (
+    ("Value error, ", ""),
+    ("Extra inputs are not permitted", "there is no such field"),
+    ("Field required", "it is missing"),
+    ("Input should be", "it must be"),
+)
 _GONE = 499  # what proxies log for a client that left; nobody receives it
 
 
@@ -93,11 +107,18 @@ async def _validation(request: Request, error: Exception) -> Response:
     # Where a value stood: ("body", "options", "threshold") is options.threshold of the body.
     places = [".".join(map(str, problem["loc"][1:])) for problem in problems]
     message = "; ".join(
-        f"{place or 'the request'}: {problem['msg']}"
+        f"{place or 'the request'}: {in_words(problem['msg'])}"
         for place, problem in zip(places, problems, strict=True)
     )
     param = places[0] if len(places) == 1 and places[0] else None
     return JSONResponse(error_body(422, message, "request-invalid", param), 422)
+
+
+def in_words(told: str) -> str:
+    """Return what a validator says of a value, in the words of this interface."""
+    for theirs, ours in _WORDS:
+        told = told.replace(theirs, ours)
+    return told
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from holdfast.api._doors import Doors
 from holdfast.api._errors import error_body
 from holdfast.api._observe import Metrics
 from holdfast.api._schemas import refusals
-from holdfast.runtime import retry_after_s
+from holdfast.runtime import ModelStatus, UnknownModel, retry_after_s
 from holdfast.wiring import VAD_MODEL, Services
 
 # The example lets those who try the description out meet a model that there is.
@@ -75,15 +75,29 @@ def model_routes(services: Services) -> APIRouter:
         slot = await services.language.status(supervisor.machine)
         return {"models": [status.to_dict() for status in (*supervisor.statuses(), slot)]}
 
+    def listed(status: ModelStatus) -> dict[str, Any]:
+        owner = status.repository.partition("/")[0]
+        return {"id": status.id, "object": "model", "created": created, "owned_by": owner}
+
     @router.get("/v1/models", responses=refusals())
     async def openai_models() -> dict[str, Any]:
         """List the models in OpenAI's form."""
-        listed = [
-            {"id": status.id, "object": "model", "created": created,
-             "owned_by": status.repository.partition("/")[0]}
-            for status in supervisor.statuses()
-        ]  # fmt: skip
-        return {"object": "list", "data": [*listed, *await services.language.models()]}
+        own = [listed(status) for status in supervisor.statuses()]
+        return {"object": "list", "data": [*own, *await services.language.models()]}
+
+    @router.get("/v1/models/{model:path}", responses=refusals(404, 422))
+    async def openai_model(model: ModelId) -> dict[str, Any]:
+        """Tell of one model in OpenAI's form."""
+        for status in supervisor.statuses():
+            if status.id == model:
+                return listed(status)
+        for other in await services.language.models():
+            if other["id"] == model:
+                return dict(other)
+        raise UnknownModel(
+            f"there is no model {model[:60]!r} here", why="/v1/models lists those that there are",
+            param="model",
+        )  # fmt: skip
 
     def ours(model: str) -> str:
         """Return the name, unless another server answers for the model."""

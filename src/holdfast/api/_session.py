@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from holdfast.api._errors import in_words
 from holdfast.media import LineCode
 from holdfast.speech import OptionInvalid, TurnDetection
 
@@ -131,9 +132,8 @@ def updated(session: LiveSession, said: Any) -> LiveSession:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(("session", *map(str, first["loc"])))
-        why = first["msg"].removeprefix("Value error, ")
         raise OptionInvalid(
-            "the session cannot be so", why=f"{where}: {why}", param=where
+            "the session cannot be so", why=f"{where}: {in_words(first['msg'])}", param=where
         ) from error
     changed.detection()
     return changed

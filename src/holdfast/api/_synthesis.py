@@ -33,7 +33,7 @@ class SpeechAsked(BaseModel):
     ``instructions`` are taken and have no effect: the models here speak in one way.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     input: str = Field(description=f"At most {MOST_CHARACTERS} characters")
     model: str = ""
