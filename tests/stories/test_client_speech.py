@@ -210,7 +210,6 @@ def test_sound_that_was_cut_off_is_not_taken_for_whole(wire: Wire) -> None:
         ("speak", "hello", {"voice": "\udfff"}, "half a character"),
         ("speak_stream", "hello", {"response_format": "midi"}, "wav, mp3, flac, opus, aac, pcm"),
         ("transcribe", b"x", {"prompt": "\ud800"}, "half a character"),
-        ("transcribe", b"x", {"words": True, "speakers": True}, "either"),
         ("transcribe_text", b"x", {"form": "docx"}, "text, srt, vtt"),
         ("speak", "hello", {"speed": float("nan")}, "no speed"),
         ("speak", None, {}, "a text is wanted, not NoneType"),
@@ -293,6 +292,9 @@ def test_who_speaks_is_told(wire: Wire) -> None:
     assert (found.language, found.words) == (None, [])
     asked = form_of(wire.bodies[0], wire.asked[0])
     assert (asked["response_format"], asked["chunking_strategy"]) == ([b"diarized_json"], [b"auto"])
+    in_both_ways(wire, "transcribe", SOUND, speakers=True, words=True)
+    asked = form_of(wire.bodies[2], wire.asked[2])
+    assert asked["timestamp_granularities[]"] == [b"segment", b"word"]
 
 
 @pytest.mark.parametrize("form", ["text", "srt", "vtt"])

@@ -103,6 +103,8 @@ def test_a_recording_is_read_and_its_words_light_up(
         assert [line.split(" ", 1)[1] for line in lines.all_inner_texts()] == [
             segment.text for segment in read.segments
         ]
+        press(page, "Find speech")  # in the same recording
+        expect(words).to_have_text([word.text for word in read.words])
         # What speaks is drawn over the waveform, and listed.
         assert page.locator("#listen-wave").evaluate(COLOURS) > 3  # two colours, and none
         expect(page.locator("#listen-regions li")).to_have_text(
@@ -185,7 +187,7 @@ def test_who_speaks_is_said_before_what(browser: Browser, server: str) -> None:
     with Client(server) as client:
         client.put_speaker("ada")
         client.enroll("ada", [sample_voices().first, sample_voices().second])
-        found = client.transcribe(sample_recording(), speakers=True)
+        found = client.transcribe(sample_recording(), speakers=True, words=True)
     with browsing(browser, server) as page:
         page.set_input_files("#listen-file", sample_recording())
         page.get_by_label("Say who speaks").check()
@@ -200,10 +202,10 @@ def test_who_speaks_is_said_before_what(browser: Browser, server: str) -> None:
         assert [caption.voice for caption in captions] == [
             segment.speaker for segment in found.segments
         ]
-        page.locator("#listen-text .word").nth(0).click()  # a whole segment
-        expect(page.locator("#listen-text .word[aria-current]")).to_have_text(
-            found.segments[0].text
-        )
+        words = page.locator("#listen-text .word")
+        expect(words).to_have_text([word.text for word in found.words])
+        words.nth(0).click()
+        expect(page.locator("#listen-text .word[aria-current]")).to_have_text(found.words[0].text)
 
 
 def test_words_are_reached_with_arrows(browser: Browser, server: str, read: Transcript) -> None:
@@ -406,6 +408,9 @@ def test_why_a_text_is_not_spoken_is_said(
         told, text = page.locator("#say-told"), page.get_by_label("A text")
         press(page, "Speak")
         expect(told).to_have_text("Type what is to be said.")
+        text.fill("word " * 1000)
+        press(page, "Speak")
+        expect(told).to_contain_text("the text is too long: at most 4096 characters: it has 5000")
         text.fill("Hello.")
         page.get_by_label("Speed").fill("9")
         press(page, "Speak")  # the browser itself says what is wrong with it

@@ -55,6 +55,9 @@ def test_the_forms_are_openais() -> None:
     )
     diarized = TranscriptionDiarized.model_validate(spoken, strict=True)
     assert [each.speaker for each in diarized.segments] == ["ada", "unknown"]
+    worded = transcript_json(transcript(HELLO, speakers=["ada"]), "diarized_json", ["word"])
+    assert [each["word"] for each in worded["words"]] == ["Hello", "there."]
+    assert worded["segments"]
 
 
 def test_silence_is_an_empty_text_in_every_form() -> None:

@@ -54,7 +54,7 @@ class TranscriptionAsked:
     Attributes:
         request: what is asked of the reading.
         form: what the answer is to be.
-        granularities: of ``verbose_json``.
+        granularities: of ``verbose_json`` and ``diarized_json``.
         model: as the client says it; "" for the usual one.
         stream: whether the answer is wanted as it comes.
         logprobs: whether it is to be said how sure the model is of each word.
@@ -88,10 +88,10 @@ def asked_of(upload: Upload, task: Task) -> TranscriptionAsked:
     granularities = upload.all_of("timestamp_granularities")
     for each in granularities:
         _known(each, _GRANULARITIES, "timestamp_granularities")
-    if granularities and form != "verbose_json":
+    if granularities and form not in ("verbose_json", DIARIZED):
         raise OptionInvalid(
-            "timestamp_granularities belongs to verbose_json", why=f"response_format is {form}",
-            param="timestamp_granularities",
+            f"timestamp_granularities belongs to verbose_json and {DIARIZED}",
+            why=f"response_format is {form}", param="timestamp_granularities",
         )  # fmt: skip
     stream = _flag(fields, "stream")
     if stream and form not in ("json", "text", DIARIZED):

@@ -51,7 +51,9 @@ def add_transcribe(commands: Any) -> None:
     read.add_argument("--language", default="", metavar="CODE", help="spoken language (found out)")
     read.add_argument("--translate", action="store_true", help="into English")
     read.add_argument("--prompt", default="", metavar="TEXT", help="names and style to expect")
-    read.add_argument("--words", action="store_true", help="times of words, in verbose_json")
+    read.add_argument(
+        "--words", action="store_true", help="times of words, in verbose_json and diarized_json"
+    )
     read.add_argument("--speakers", action="store_true",
                       help="who speaks, by the enrolled voices")  # fmt: skip
     read.add_argument("--profile", metavar="NAME", help="starter (default), standard or gpu")
@@ -158,9 +160,9 @@ def _form(args: argparse.Namespace, output: Path | None) -> str:
             f"--speakers does not go with -f {form}", why="it has no place for them",
             hint="holdfast transcribe FILE -f diarized_json",
         )  # fmt: skip
-    if args.words and form != "verbose_json":
+    if args.words and form not in ("verbose_json", "diarized_json"):
         raise ConfigInvalid(
-            "--words belongs to -f verbose_json", why=f"the format is {form}",
+            "--words belongs to -f verbose_json or diarized_json", why=f"the format is {form}",
             hint="holdfast transcribe FILE -f verbose_json --words",
         )  # fmt: skip
     args.speakers = args.speakers or form == "diarized_json"

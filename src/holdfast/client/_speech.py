@@ -183,8 +183,6 @@ class SpeechCalls:
     @staticmethod
     def transcribe(audio: Audio, asked: Asked) -> Call[Transcript]:
         """POST /v1/audio/transcriptions, for all that is known of each segment."""
-        if asked.speakers and asked.words:
-            raise ValueError("either who speaks is said, or when each word is")
         fields = asked.form("diarized_json" if asked.speakers else "verbose_json")
         if asked.speakers:
             fields["chunking_strategy"] = "auto"  # OpenAI's asks for it above half a minute

@@ -103,7 +103,7 @@ class SpeechMethods:
             prompt: text that might have come before, for names and style.
             temperature: how freely words are chosen, from 0 to 1.
             words: say when each word is said, too.
-            speakers: say who speaks, in place of that.
+            speakers: say who speaks; of the language nothing is told then.
         """
         asked = Asked(
             model=model, language=language, prompt=prompt, temperature=temperature, words=words,

@@ -52,20 +52,20 @@ def transcript_json(
     Args:
         found: what was read.
         form: which of the three.
-        granularities: of ``verbose_json``: ``segment``, ``word`` or both.
+        granularities: of ``verbose_json``: ``segment``, ``word`` or both; ``diarized_json`` always
+            has segments, and OpenAI's never words.
     """
     usage = {"type": "duration", "seconds": round(found.duration_s, 3)}
     if form == "json":
         return {"text": found.text, "usage": usage}
     head = {"task": found.task, "duration": round(found.duration_s, 3), "text": found.text}
+    body: dict[str, Any]
     if form == "diarized_json":
-        return {**head, "segments": _spoken_by(found), "usage": usage}
-    body: dict[str, Any] = {
-        **head,
-        "language": LANGUAGES.get(found.language, found.language),
-        "usage": usage,
-    }
-    if "segment" in granularities:
+        body = {**head, "segments": _spoken_by(found), "usage": usage}
+    else:
+        language = LANGUAGES.get(found.language, found.language)
+        body = {**head, "language": language, "usage": usage}
+    if "segment" in granularities and form == "verbose_json":
         body["segments"] = [_segment(number, one) for number, one in enumerate(found.passages)]
     if "word" in granularities:
         body["words"] = [

@@ -74,6 +74,8 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 function choose(content, name) {
   recording = { content, name };
   result.hidden = true;
+  showText(words, audio, [], []); // finding speech in the same recording leaves what was read of it
+  files.hidden = true;
   say("");
 }
 
@@ -146,15 +148,13 @@ function read(given) {
     fields.push(["response_format", "diarized_json"], ["chunking_strategy", "auto"]);
   } else {
     fields.push(["response_format", "verbose_json"]);
-    for (const each of ["word", "segment"]) fields.push(["timestamp_granularities[]", each]);
   }
+  for (const each of ["word", "segment"]) fields.push(["timestamp_granularities[]", each]);
   return ask("/v1/audio/transcriptions", given, fields);
 }
 
 /** Put the recording into the player, and its waveform above. */
 async function play(given, regions) {
-  showText(words, audio, [], []);
-  files.hidden = true;
   list.replaceChildren(...regions.map(line));
   URL.revokeObjectURL(audio.src);
   audio.src = URL.createObjectURL(given.content);
