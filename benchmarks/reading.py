@@ -8,11 +8,9 @@ they take turns. Exits with 1 when a target is missed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,8 +21,7 @@ from tests.libraries import environment
 from tests.support.voices import SENTENCES, speak, write_wav
 
 from benchmarks.figures import Row, Section
-from benchmarks.measure import Others
-from benchmarks.report import as_data, as_text, machine
+from benchmarks.program import options, report
 from benchmarks.voiceprint import surroundings
 from holdfast.media import read_audio
 
@@ -118,23 +115,11 @@ def _beside(
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser = options("reading", __doc__, rounds=5)
     chosen = parser.parse_args()
     if reason := environment.missing():
         parser.error(reason)
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-        others = Others()
-        sections = measure(chosen.rounds, Path(name))
-        where = machine(Path(name), ())
-        where["meanwhile"] = f"other programs took {100 * others.share():.0f} % of the cores"
-    print("\n\n".join(as_text(section) for section in sections))
-    print("\n".join(f"{name}: {value}" for name, value in where.items()))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(as_data(sections, where), indent=1) + "\n")
-    return int(any(row.reached is False for each in sections for row in each.rows))
+    return report(lambda folder: measure(chosen.rounds, folder), chosen.json)
 
 
 if __name__ == "__main__":

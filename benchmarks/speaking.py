@@ -8,11 +8,9 @@ turns, text by text. Exits with 1 when a target is missed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +19,7 @@ from pathlib import Path
 from tests.libraries import environment
 
 from benchmarks.figures import Row, Section
-from benchmarks.measure import Others
-from benchmarks.report import as_data, as_text, machine
+from benchmarks.program import options, report
 from benchmarks.voiceprint import surroundings
 
 PEER, OURS = "transformers", "holdfast"
@@ -98,23 +95,11 @@ def measure(rounds: int, folder: Path) -> Section:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speaking", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser = options("speaking", __doc__, rounds=7)
     chosen = parser.parse_args()
     if reason := environment.missing():
         parser.error(reason)
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-        others = Others()
-        section = measure(chosen.rounds, Path(name))
-        where = machine(Path(name), ())
-        where["meanwhile"] = f"other programs took {100 * others.share():.0f} % of the cores"
-    print(as_text(section))
-    print("\n".join(f"{name}: {value}" for name, value in where.items()))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(as_data([section], where), indent=1) + "\n")
-    return int(any(row.reached is False for row in section.rows))
+    return report(lambda folder: [measure(chosen.rounds, folder)], chosen.json)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,7 @@ target is missed.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +18,7 @@ import numpy as np
 from tests.support.voices import SENTENCES, speak
 
 from benchmarks.figures import Row, Section
-from benchmarks.measure import Others
-from benchmarks.report import as_data, as_text, machine
+from benchmarks.program import options, report
 from holdfast.media import Waveform, audio_blocks, read_audio
 from holdfast.speech import detect_speech
 from holdfast.speech.engines.silero import SileroEngine, load_silero
@@ -142,21 +138,8 @@ def measure(rounds: int, folder: Path) -> list[Section]:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.vad", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-        others = Others()
-        sections = measure(chosen.rounds, Path(name))
-        where = machine(Path(name), ())
-        where["meanwhile"] = f"other programs took {100 * others.share():.0f} % of the cores"
-    print("\n\n".join(as_text(section) for section in sections))
-    print("\n".join(f"{name}: {value}" for name, value in where.items()))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(as_data(sections, where), indent=1) + "\n")
-    return int(any(row.reached is False for each in sections for row in each.rows))
+    chosen = options("vad", __doc__, rounds=5).parse_args()
+    return report(lambda folder: measure(chosen.rounds, folder), chosen.json)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ turns, batch by batch. Exits with 1 when a target is missed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +20,8 @@ import numpy as np
 from tests.libraries import environment
 
 from benchmarks.figures import Row, Section
-from benchmarks.measure import Others, clean_environment
-from benchmarks.report import as_data, as_text, machine
+from benchmarks.measure import clean_environment
+from benchmarks.program import options, report
 
 BATCHES = (1, 8, 32)
 PEER = "speechbrain"
@@ -122,25 +120,13 @@ def measure(names: list[str], rounds: int, folder: Path) -> list[Section]:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.voiceprint", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = options("voiceprint", __doc__, rounds=7)
     parser.add_argument("--sides", default="graph", help="graph, torch; with commas between")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     chosen = parser.parse_args()
     if reason := environment.missing():
         parser.error(reason)
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-        others = Others()
-        sections = measure(chosen.sides.split(","), chosen.rounds, Path(name))
-        where = machine(Path(name), _LIBRARIES)
-        where["meanwhile"] = f"other programs took {100 * others.share():.0f} % of the cores"
-    for section in sections:
-        print(as_text(section))
-    print("\n".join(f"{name}: {value}" for name, value in where.items()))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(as_data(sections, where), indent=1) + "\n")
-    return int(any(row.reached is False for section in sections for row in section.rows))
+    sides = chosen.sides.split(",")
+    return report(lambda folder: measure(sides, chosen.rounds, folder), chosen.json, _LIBRARIES)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ Peers come from .venv-libraries (`bootstrap.py test` makes it), or the Python th
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +26,7 @@ from tests.libraries import environment
 from benchmarks.figures import Row, Section
 from benchmarks.gallery_corpus import KEY, MODEL, fill_gallery, unit_rows_of
 from benchmarks.measure import clean_environment
-from benchmarks.report import as_data, as_text, machine
+from benchmarks.program import options, report
 from benchmarks.search_side import MOST, chunks, memory_mb
 from holdfast.voiceprint.gallery import Gallery, Profile, SqliteStore, Utterance, Vault
 
@@ -198,28 +196,21 @@ def of_gallery(count: int, rounds: int, folder: Path) -> Section:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.voiceprint_search", description=__doc__
-    )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = options("voiceprint_search", __doc__, rounds=51)
     parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=51)
     parser.add_argument("--peers", metavar="PYTHON", help="has faiss and usearch")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     chosen = parser.parse_args()
     if chosen.peers is None and (reason := environment.missing()):
         parser.error(reason)
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-        folder = Path(name)
-        peers = chosen.peers or str(environment.PYTHON)
-        sections = compared(chosen.count, chosen.rounds, peers, folder)
-        sections.append(of_gallery(chosen.count, chosen.rounds, folder / "gallery"))
-        where = machine(folder, ["numpy"])
-    for section in sections:
-        print(as_text(section))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(as_data(sections, where), indent=1) + "\n")
-    return int(any(row.reached is False for section in sections for row in section.rows))
+    peers = chosen.peers or str(environment.PYTHON)
+
+    def measure(folder: Path) -> list[Section]:
+        return [
+            *compared(chosen.count, chosen.rounds, peers, folder),
+            of_gallery(chosen.count, chosen.rounds, folder / "gallery"),
+        ]
+
+    return report(measure, chosen.json, ["numpy"])
 
 
 if __name__ == "__main__":
