@@ -28,8 +28,11 @@ from holdfast.media import read_audio
 OURS, DIRECT, OTHER = "holdfast", "faster-whisper", "transformers"
 AS_FAST, FASTER = 0.95, 1.0
 STREAMS = 8
-# Which both cut into three: random weights write as much of a short piece as of a long one.
-SPEECH_S = 80
+# Which both cut into one and into three: random weights write as much of a short piece as of a long
+# one.
+SHORT_S, LONG_S = 24, 80
+# Streams at once, and how long a recording each reads.
+ASKED = ((1, SHORT_S), (1, LONG_S), (STREAMS, LONG_S))
 _PAUSE_S = 0.3
 
 
@@ -60,54 +63,54 @@ def started(side: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def ask(process: subprocess.Popen[str], streams: int) -> tuple[float, int]:
+def ask(process: subprocess.Popen[str], streams: int, seconds: int) -> tuple[float, int]:
     """Return the seconds that reading took, and the letters that were read of one recording."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(f"{streams}\n")
+    process.stdin.write(f"{streams} {seconds}\n")
     process.stdin.flush()
     line = process.stdout.readline()
     if not line:
         raise RuntimeError(f"a side ended with {process.wait()}")
-    seconds, letters = json.loads(line)
-    return seconds, letters
+    took_s, letters = json.loads(line)
+    return took_s, letters
 
 
 def record(folder: Path) -> None:
-    """Write a minute of speech without long pauses."""
+    """Write recordings of speech without long pauses."""
     parts = [read_audio(speak(folder, "flite:rms", text)) for text in SENTENCES * 3]
-    spoken = np.concatenate(parts)[: SPEECH_S * 16_000]
-    write_wav(folder / "speech.wav", spoken)
+    for seconds in (SHORT_S, LONG_S):
+        write_wav(folder / f"{seconds}.wav", np.concatenate(parts)[: seconds * 16_000])
 
 
 def measure(rounds: int, folder: Path) -> list[Section]:
     """Return the figures."""
     subprocess.run(command("make", folder), env=surroundings(), check=True)
     record(folder)
-    found: dict[tuple[str, int], list[float]] = {}
+    found: dict[tuple[str, int, int], list[float]] = {}
     letters: dict[str, int] = {}
     with ExitStack() as stack:
         sides = {name: stack.enter_context(started(name, folder)) for name in (OURS, DIRECT, OTHER)}
         for number in range(-1, rounds):
-            for streams in (1, STREAMS):
+            for streams, seconds in ASKED:
                 for name, side in sides.items():
                     if name == OTHER and streams > 1:
                         continue  # as many times as long
                     time.sleep(_PAUSE_S)
-                    seconds, letters[name] = ask(side, streams)
+                    took_s, letters[name] = ask(side, streams, seconds)
                     if number >= 0:
-                        found.setdefault((name, streams), []).append(seconds)
-    print("letters that were read of a minute:", letters)
-    return [_beside(DIRECT, found, (1, STREAMS)), _beside(OTHER, found, (1,))]
+                        found.setdefault((name, streams, seconds), []).append(took_s)
+    print(f"letters that were read of {ASKED[-1][1]} s:", letters)
+    return [_beside(DIRECT, found, ASKED), _beside(OTHER, found, ASKED[:-1])]
 
 
 def _beside(
-    peer: str, found: dict[tuple[str, int], list[float]], streams: Sequence[int]
+    peer: str, found: dict[tuple[str, int, int], list[float]], asked: Sequence[tuple[int, int]]
 ) -> Section:
     rows = [
-        Row(f"{number} x {SPEECH_S} s of speech at once", "s", found[OURS, number],
-            found[peer, number], target=AS_FAST if number == 1 else FASTER)
-        for number in streams
+        Row(f"{number} x {seconds} s of speech at once", "s", found[OURS, number, seconds],
+            found[peer, number, seconds], target=AS_FAST if number == 1 else FASTER)
+        for number, seconds in asked
     ]  # fmt: skip
     what = "whisper-tiny's size, random weights that write 80 letters a clip, beam 5, 2 cores"
     return Section("reading", f"{what}; {peer} directly", rows, peer=peer)

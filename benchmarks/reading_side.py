@@ -3,8 +3,8 @@
     python -m benchmarks.reading_side make FOLDER      write a model of full size, and convert it
     python -m benchmarks.reading_side SIDE FOLDER      holdfast, faster-whisper, transformers
 
-A side reads a number of streams from each line of its input, reads as many recordings at once
-(``FOLDER/speech.wav``), and prints as JSON the seconds that took and the letters that were read of
+A side reads a number of streams, and of seconds, from each line of its input, reads as many
+recordings at once (``FOLDER/SECONDS.wav``), and prints as JSON the seconds that took and the letters that were read of
 one. A peer that keeps its clients apart reads one after another.
 """
 
@@ -147,9 +147,9 @@ def main(side: str, folder: Path) -> None:
         make(folder)
         return
     read = SIDES[side](folder)
-    path = folder / "speech.wav"
     for line in sys.stdin:
-        streams = int(line)
+        streams, seconds = map(int, line.split())
+        path = folder / f"{seconds}.wav"
         started = time.perf_counter()
         with ThreadPoolExecutor(streams) as pool:
             texts = list(pool.map(read, [path] * streams))
