@@ -4,8 +4,8 @@
     python -m benchmarks.reading_side SIDE FOLDER      holdfast, faster-whisper, transformers
 
 A side reads a number of streams, and of seconds, from each line of its input, reads as many
-recordings at once (``FOLDER/SECONDS.wav``), and prints as JSON the seconds that took and the letters that were read of
-one. A peer that keeps its clients apart reads one after another.
+recordings at once (``FOLDER/SECONDS.wav``), and prints as JSON the seconds that took and the
+letters that were read of one. A peer that keeps its clients apart reads one after another.
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ from holdfast.runtime._errors import (
     ShuttingDown,
     UnknownModel,
     WorkerDied,
+    cannot_load,
 )
 from holdfast.runtime._hardware import Gpu, Machine, Needs, process_memory_mb, this_machine
 from holdfast.runtime._jobs import Batch, Job, Limits, check_wanted
-from holdfast.runtime._onnx import onnxruntime
+from holdfast.runtime._onnx import onnx_session, onnxruntime, usable_cores
 from holdfast.runtime._slot import Backoff, retry_after_s
 from holdfast.runtime._spec import Engine, ModelSpec, Provided
 from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
@@ -68,12 +69,15 @@ __all__ = [
     "Transfer",
     "UnknownModel",
     "WorkerDied",
+    "cannot_load",
     "carry_out",
     "check_wanted",
     "done_apart",
+    "onnx_session",
     "onnxruntime",
     "process_memory_mb",
     "retry_after_s",
     "shutting_down",
     "this_machine",
+    "usable_cores",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from holdfast.errors import HoldfastError
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "ShuttingDown",
     "UnknownModel",
     "WorkerDied",
+    "cannot_load",
 ]
 
 
@@ -155,3 +158,25 @@ class MemoryBudgetExceeded(HoldfastError):
     code = "memory-budget-exceeded"
     exit_code = 10
     http_status = 503
+
+
+def cannot_load(
+    path: Path, error: Exception, as_what: str = "", device: str = ""
+) -> EngineUnusable:
+    """Return what to say of a file or a folder that a library could not read.
+
+    Args:
+        path: of it.
+        error: the library's.
+        as_what: what it should have been.
+        device: that it should have been loaded on, where that may be why.
+    """
+    first_line = str(error).strip().partition("\n")[0]
+    return EngineUnusable(
+        f"{path} cannot be loaded"
+        + (as_what and f" as {as_what}")
+        + (device and f" on {device!r}"),
+        why=f"{type(error).__name__}: {first_line}",
+        hint="holdfast verify, then holdfast repair"
+        + ("; or set its device to 'cpu'" if device else ""),
+    )

@@ -7,13 +7,18 @@ letters (``phoneme_type: text``) need no espeak-ng.
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, check_wanted, onnxruntime
+from holdfast.runtime import (
+    EngineAnswerInvalid,
+    EngineUnusable,
+    cannot_load,
+    check_wanted,
+    onnx_session,
+)
 from holdfast.speech._segments import OptionInvalid
 from holdfast.speech._spelling import spelled_out
 from holdfast.speech._synthesis import SpokenVoice, TextUnpronounceable
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["PiperEngine", "load_piper", "piper_voices"]
 
 _INPUTS = {"input", "input_lengths", "scales"}
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_WHAT = "a Piper voice"
 
 
 def piper_voices(folder: Path) -> list[Path]:
@@ -74,7 +79,7 @@ def load_piper(folder: Path, device: str = "cpu") -> PiperEngine:
         # What cannot answer is not taken for loaded.
         engine.spoken(config.numbers("".join(list(config.ids)[:9])), 0, 1.0)
     except Exception as error:
-        raise _unusable(path, error) from error
+        raise cannot_load(path, error, _WHAT) from error
     return engine
 
 
@@ -160,36 +165,8 @@ class PiperEngine:
 
 
 def _opened(path: Path, device: str) -> Any:
-    runtime = onnxruntime("speech")
-    kind, _, number = device.partition(":")
-    provider = _PROVIDERS.get(kind)
-    if provider not in runtime.get_available_providers():
-        raise EngineUnusable(
-            f"{path.name} does not run on {device!r}",
-            why=f"this onnxruntime has {', '.join(runtime.get_available_providers())}",
-            hint="set its device to 'cpu'",
-        )
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = os.cpu_count() or 1
-    # None of them waits busily: other models want the cores as well.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    chosen: Any = provider if kind == "cpu" else (provider, {"device_id": number or "0"})
-    try:
-        session = runtime.InferenceSession(
-            path.read_bytes(), sess_options=options, providers=[chosen]
-        )
-        names = {item.name for item in session.get_inputs()}
-        if not _INPUTS <= names <= _INPUTS | {"sid"}:
-            raise ValueError(f"its inputs are {', '.join(sorted(names))}")  # noqa: TRY301
-    except Exception as error:
-        raise _unusable(path, error) from error
+    session = onnx_session(path, device, "speech")
+    names = {item.name for item in session.get_inputs()}
+    if not _INPUTS <= names <= _INPUTS | {"sid"}:
+        raise cannot_load(path, ValueError(f"its inputs are {', '.join(sorted(names))}"), _WHAT)
     return session
-
-
-def _unusable(path: Path, error: Exception) -> EngineUnusable:
-    first_line = str(error).strip().partition("\n")[0]
-    return EngineUnusable(
-        f"{path} cannot be loaded as a Piper voice", why=f"{type(error).__name__}: {first_line}",
-        hint="holdfast verify, then holdfast repair",
-    )  # fmt: skip

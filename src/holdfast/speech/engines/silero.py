@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.runtime import EngineUnusable, onnxruntime
+from holdfast.runtime import EngineUnusable, cannot_load, onnx_session
 from holdfast.speech._segments import FRAME_SAMPLES, RATE_HZ
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
             why="the model is so small that a processor is faster than the way to anything else",
             hint="set its device to 'cpu'",
         )
-    runtime = onnxruntime("speech")
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if path is None:
         raise EngineUnusable(
@@ -52,21 +51,12 @@ def load_silero(folder: Path, device: str = "cpu") -> SileroEngine:
             why=f"it has none of {', '.join(_FILES)}",
             hint="holdfast repair",
         )
-    options = runtime.SessionOptions()
     # One recording uses one core; several are served side by side.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    session = onnx_session(path, device, "speech", threads=1)
     try:
-        session = runtime.InferenceSession(
-            path.read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
-        )
         return SileroEngine(session)
-    except Exception as error:
-        raise EngineUnusable(
-            f"{path} cannot be loaded",
-            why=f"{type(error).__name__}: {error}",
-            hint="holdfast verify, then holdfast repair",
-        ) from error
+    except ValueError as error:
+        raise cannot_load(path, error) from error
 
 
 class SileroEngine:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import MissingExtra
-from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, check_wanted
+from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, cannot_load, check_wanted
 from holdfast.speech._segments import OptionInvalid
 from holdfast.speech._synthesis import SpokenVoice
 from holdfast.speech.engines._phonemes import espeak_phonemes
@@ -66,12 +66,7 @@ def load_vits(folder: Path, device: str = "cpu") -> VitsEngine:
         _lighten(network)
         network.eval().to(torch.device(device))
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise EngineUnusable(
-            f"{folder} cannot be loaded as a VITS voice on {device!r}",
-            why=f"{type(error).__name__}: {first_line}",
-            hint="holdfast verify, then holdfast repair",
-        ) from error
+        raise cannot_load(folder, error, "a VITS voice", device=device) from error
     language = short_code(tokenizer.language)
     phonemes = None
     if tokenizer.phonemize:

@@ -6,14 +6,19 @@ is; one of Transformers' (``model.safetensors``, as openai/whisper-*) is convert
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.errors import MissingExtra
-from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, check_wanted
+from holdfast.runtime import (
+    EngineAnswerInvalid,
+    EngineUnusable,
+    cannot_load,
+    check_wanted,
+    usable_cores,
+)
 from holdfast.speech._segments import OptionInvalid
 from holdfast.speech._transcript import Passage, ReadOptions, Task, Word
 from holdfast.speech.engines._whisper_tokens import (
@@ -75,16 +80,11 @@ def load_whisper(folder: Path, device: str = "cpu", compute: str = "default") ->
     try:
         model = WhisperModel(
             str(folder), device=kind, device_index=int(number or 0), compute_type=compute,
-            cpu_threads=_usable_cores(), local_files_only=True,
+            cpu_threads=usable_cores(), local_files_only=True,
         )  # fmt: skip
         return WhisperEngine(model)
     except (RuntimeError, ValueError, OSError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise EngineUnusable(
-            f"{folder} cannot be loaded on {device!r}",
-            why=f"{type(error).__name__}: {first_line}",
-            hint="holdfast verify, then holdfast repair; or set its device to 'cpu'",
-        ) from error
+        raise cannot_load(folder, error, device=device) from error
 
 
 def convert_whisper(source: Path, target: Path, numbers: str = "int8") -> None:
@@ -382,10 +382,3 @@ def _shared_out(
             start, end = float(timing["start"]), float(timing["end"])
             found[place].append(Word(text, start, max(end, start), float(timing["probability"])))
     return found
-
-
-def _usable_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.errors import MissingExtra
-from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, check_wanted
+from holdfast.runtime import EngineAnswerInvalid, EngineUnusable, cannot_load, check_wanted
 from holdfast.speech._segments import OptionInvalid
 from holdfast.speech._transcript import Passage, ReadOptions, Task
 from holdfast.speech.engines._whisper_tokens import LADDER, compression_ratio, is_nonsense
@@ -67,12 +67,7 @@ def load_whisper_transformers(folder: Path, device: str = "cpu") -> Transformers
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return TransformersWhisperEngine(network, extractor, tokenizer)
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise EngineUnusable(
-            f"{folder} cannot be loaded on {device!r}",
-            why=f"{type(error).__name__}: {first_line}",
-            hint="holdfast verify, then holdfast repair; or set its device to 'cpu'",
-        ) from error
+        raise cannot_load(folder, error, device=device) from error
 
 
 class _Written(NamedTuple):

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from holdfast.runtime import EngineUnusable
+from holdfast.runtime import EngineUnusable, cannot_load
 from holdfast.voiceprint.engines._ecapa_config import HYPERPARAMS, EcapaConfig
 from holdfast.voiceprint.engines._ecapa_torch import EcapaTdnn
-from holdfast.voiceprint.engines._session import cannot_load
 
 __all__ = ["read_network"]
 

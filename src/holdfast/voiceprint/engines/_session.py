@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from holdfast.runtime import EngineUnusable, onnxruntime
+from holdfast.runtime import cannot_load, onnx_session
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["cannot_load", "graph_runner", "opened"]
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-
-def opened(path: Path, device: str) -> Any:
-    """Load a graph.
-
-    Args:
-        path: the file.
-        device: ``cpu``, or ``cuda:N`` where onnxruntime was built for it.
-
-    Returns:
-        an ``onnxruntime.InferenceSession``.
-
-    Raises:
-        EngineUnusable: the file is no graph, or onnxruntime cannot use the device.
-        MissingExtra: onnxruntime is not installed.
-    """
-    runtime = onnxruntime("voiceprint")
-    kind, _, number = device.partition(":")
-    provider = _PROVIDERS.get(kind)
-    if provider not in runtime.get_available_providers():
-        raise EngineUnusable(
-            f"{path.name} does not run on {device!r}",
-            why=f"this onnxruntime has {', '.join(runtime.get_available_providers())}",
-            hint="set its device to 'cpu'",
-        )
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    # As many threads as the machine has cores for us, but not tied to them, and none that waits
-    # busily: other models and requests want the cores as well.
-    options.intra_op_num_threads = _usable_cores()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    chosen: Any = provider if kind == "cpu" else (provider, {"device_id": number or "0"})
-    try:
-        return runtime.InferenceSession(path.read_bytes(), sess_options=options, providers=[chosen])
-    except Exception as error:
-        raise cannot_load(path, error) from error
+__all__ = ["graph_runner"]
 
 
 def graph_runner(
@@ -71,7 +32,7 @@ def graph_runner(
         EngineUnusable: the file is no such graph, or onnxruntime cannot use the device.
         MissingExtra: onnxruntime is not installed.
     """
-    session = opened(path, device)
+    session = onnx_session(path, device, "voiceprint")
     try:
         (given,) = session.get_inputs()
         if given.name != wants or len(given.shape) != 3 or not isinstance(given.shape[2], int):
@@ -86,20 +47,3 @@ def graph_runner(
         return found
 
     return run, given.shape[2]
-
-
-def _usable_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
-def cannot_load(path: Path, error: Exception) -> EngineUnusable:
-    """Return what to say of a file that a library could not read."""
-    first_line = str(error).strip().partition("\n")[0]
-    return EngineUnusable(
-        f"{path} cannot be loaded",
-        why=f"{type(error).__name__}: {first_line}",
-        hint="holdfast verify, then holdfast repair",
-    )

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import MissingExtra
-from holdfast.runtime import EngineUnusable
+from holdfast.runtime import EngineUnusable, cannot_load
 from holdfast.voiceprint.engines._ecapa_config import HYPERPARAMS, EcapaConfig, read_config
-from holdfast.voiceprint.engines._session import cannot_load, graph_runner
+from holdfast.voiceprint.engines._session import graph_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

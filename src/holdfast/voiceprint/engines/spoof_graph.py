@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from holdfast.runtime import EngineUnusable, check_wanted
+from holdfast.runtime import EngineUnusable, cannot_load, check_wanted, onnx_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,10 +47,9 @@ def load_spoof_graph(path: Path, device: str, bona_fide: str) -> GraphSpoofEngin
         EngineUnusable: the file is no such graph, or onnxruntime cannot use the device.
         MissingExtra: onnxruntime is not installed.
     """
-    from holdfast.voiceprint.engines._session import cannot_load, opened
     from holdfast.voiceprint.engines._spoof import chosen_output
 
-    session = opened(path, device)
+    session = onnx_session(path, device, "voiceprint")
     try:
         (given,) = session.get_inputs()
         shape = given.shape

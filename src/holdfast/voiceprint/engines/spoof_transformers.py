@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import MissingExtra
-from holdfast.runtime import EngineUnusable, check_wanted
+from holdfast.runtime import EngineUnusable, cannot_load, check_wanted
 
 if TYPE_CHECKING:
     from holdfast.media import Waveform
@@ -76,12 +76,7 @@ def load_spoof_transformers(folder: Path, device: str, bona_fide: str) -> Transf
         labels = [str(names[number]) for number in range(network.config.num_labels)]
         rate = extractor.sampling_rate
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise EngineUnusable(
-            f"{folder} cannot be loaded as a detector on {device!r}",
-            why=f"{type(error).__name__}: {first_line}",
-            hint="holdfast verify, then holdfast repair",
-        ) from error
+        raise cannot_load(folder, error, "a detector", device=device) from error
     if rate != _RATE_HZ:
         raise EngineUnusable(
             f"{folder} is no detector for speech of {_RATE_HZ} Hz", why=f"it wants {rate} Hz",

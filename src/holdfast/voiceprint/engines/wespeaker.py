@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.runtime import EngineUnusable
-from holdfast.voiceprint.engines._session import cannot_load, graph_runner
+from holdfast.runtime import EngineUnusable, cannot_load
+from holdfast.voiceprint.engines._session import graph_runner
 
 if TYPE_CHECKING:
     from holdfast.voiceprint.engines._speaker import SpeakerEngine

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from holdfast.runtime import usable_cores
 
 __all__ = ["Found", "Vectors", "VoiceIndex"]
 
@@ -126,7 +127,7 @@ class VoiceIndex:
             return map(work, numbers)
         if self._threads is None:
             # They end with the index.
-            self._threads = ThreadPoolExecutor(_processors(), "voice-index")
+            self._threads = ThreadPoolExecutor(usable_cores(), "voice-index")
         return self._threads.map(work, numbers)
 
     def _follow_in_order(self, names: Sequence[bytes]) -> bool:
@@ -168,9 +169,3 @@ class VoiceIndex:
             grown = np.zeros(room, f"S{width}")
             grown[: self._count] = self._names[: self._count]
             self._names = grown
-
-
-def _processors() -> int:
-    # A container may have fewer than the machine.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
