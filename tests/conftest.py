@@ -7,12 +7,18 @@ import os
 import socket
 from typing import Any
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["tests.support.fixtures"]
 
 _FOREIGN = ("HF_", "HUGGINGFACE_", "HOLDFAST_", "TRANSFORMERS_", "DOCLING_", "TORCH_", "SENTENCE_")
 _FOREIGN_NAMES = {"XDG_CACHE_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+
+# No test fails for being slow: machines have other things to do.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

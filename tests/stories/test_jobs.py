@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -267,8 +268,9 @@ def test_who_watches_learns_of_every_change_once(jobs: JobStore, opened: Opened)
     assert watching.changed(later) == (later, [])
 
 
-def _drain(path: str, worker: str, done: str) -> None:
+def _drain(path: str, worker: str, done: str, together: Barrier) -> None:
     jobs = SqliteJobs(Path(path))
+    together.wait(60)
     while (claim := jobs.claim(worker, ["convert"], LONG_S)) is not None:
         with Path(done, claim.id).open("x") as file:  # fails where it was done before
             file.write(worker)
@@ -283,8 +285,12 @@ def test_many_processes_do_every_job_once(tmp_path: Path) -> None:
     jobs = SqliteJobs(path)
     for number in range(120):
         jobs.submit(f"j{number}", new(f"owner{number % 7}"), Limits(of_all=1000))
-    start = multiprocessing.get_context("spawn").Process
-    workers = [start(target=_drain, args=(str(path), f"w{n}", str(done))) for n in range(4)]
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(4)
+    workers = [
+        spawn.Process(target=_drain, args=(str(path), f"w{n}", str(done), together))
+        for n in range(4)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from holdfast.errors import HoldfastError
 
-__all__ = ["JobFailed", "JobInvalid", "JobLost", "JobStorageFailed", "TooManyJobs", "UnknownJob"]
+__all__ = [
+    "JobFailed",
+    "JobInvalid",
+    "JobLost",
+    "JobStorageFailed",
+    "TooManyJobs",
+    "UnknownJob",
+    "unknown",
+]
 
 
 class UnknownJob(HoldfastError):
@@ -49,3 +57,11 @@ class JobStorageFailed(HoldfastError):
     exit_code = 3
     http_status = 503
     http_message = "jobs cannot be kept at the moment; the service's log has the reason"
+
+
+def unknown(job: str, why: str = "finished jobs are kept for a time only") -> UnknownJob:
+    """Return what to say of a job, or a file of one, that there is not."""
+    return UnknownJob(
+        f"there is no job {job[:60]!r}", why=why, hint="ask for it sooner after its end",
+        param="task_id",
+    )  # fmt: skip

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import sqlite3
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from holdfast.jobs._errors import JobInvalid, JobLost, JobStorageFailed, TooManyJobs, UnknownJob
+from holdfast.jobs._database import Database
+from holdfast.jobs._errors import JobInvalid, JobLost, TooManyJobs, UnknownJob, unknown
 from holdfast.jobs._model import (
     FINISHED,
     Claim,
@@ -23,14 +21,11 @@ from holdfast.jobs._model import (
     Outcome,
     pause_s,
 )
+from holdfast.jobs._pieces import Pieces
 from holdfast.jobs._store import Blob, Limits
 
 __all__ = ["SqliteJobs"]
 
-_WAIT_S = 30.0
-# A file is kept in pieces, some to a transaction: a reader holds one, a writer stops nobody long.
-_PIECE_BYTES = 256 * 1024
-_PIECES_AT_ONCE = 32
 _ORPHANED_AFTER_S = 3600.0
 _USUAL = Limits()
 _TABLES = """
@@ -45,9 +40,6 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS jobs_to_do ON jobs (state, priority DESC, number);
 CREATE INDEX IF NOT EXISTS jobs_of_owner ON jobs (owner, state);
 CREATE INDEX IF NOT EXISTS jobs_changed ON jobs (version);
-CREATE TABLE IF NOT EXISTS pieces (
-    job TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, written REAL NOT NULL,
-    content BLOB NOT NULL, PRIMARY KEY (job, name, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS versions (last INTEGER NOT NULL);
 INSERT INTO versions SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM versions);
 """
@@ -78,84 +70,34 @@ class SqliteJobs:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._turn = threading.RLock()
-        with self._translated():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Made private at birth; SQLite would make it readable for others.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(
-                path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is any table
-            # Readers do not wait for writers then; a place that has no shared memory keeps the
-            # journal that it has.
-            with contextlib.suppress(sqlite3.OperationalError):
-                self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+        self._db = Database(path, _TABLES)
+        self._pieces = Pieces(self._db)
 
     def put_blob(self, job: str, name: str, pieces: Iterable[bytes]) -> int:
         """Keep a file of a job; see `JobStore`."""
-        self.drop_blobs(job, name)
-        size = number = 0
-        waiting: list[bytes] = []
-        for piece in _cut(pieces):
-            waiting.append(piece)
-            size += len(piece)
-            if len(waiting) == _PIECES_AT_ONCE:
-                number = self._append(job, name, number, waiting)
-                waiting = []
-        if waiting or not number:
-            self._append(job, name, number, waiting or [b""])
-        return size
-
-    def _append(self, job: str, name: str, number: int, pieces: Sequence[bytes]) -> int:
-        now = time.time()
-        with self._changing():
-            self._db.executemany(
-                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?)",
-                [(job, name, number + at, now, piece) for at, piece in enumerate(pieces)],
-            )
-        return number + len(pieces)
+        return self._pieces.put(job, name, pieces)
 
     def blobs(self, job: str, under: str = "") -> list[Blob]:
         """Return a job's files; see `JobStore`."""
-        query = (
-            "SELECT name, sum(length(content)) FROM pieces WHERE job = ? "
-            "AND substr(name, 1, length(?)) = ? GROUP BY name ORDER BY name"
-        )
-        with self._reading():
-            return [Blob(*row) for row in self._db.execute(query, (job, under, under))]
+        return self._pieces.listed(job, under)
 
     def blob(self, job: str, name: str) -> Iterator[bytes]:
         """Yield a file, piece by piece; see `JobStore`."""
-        number = 0
-        query = "SELECT content FROM pieces WHERE job = ? AND name = ? AND number = ?"
-        while True:
-            with self._reading():
-                row = self._db.execute(query, (job, name, number)).fetchone()
-            if row is None:
-                break
-            yield bytes(row[0])
-            number += 1
-        if not number:
-            raise _unknown(job, f"it has no file {name}")
+        return self._pieces.content(job, name)
 
     def drop_blobs(self, job: str, under: str = "") -> None:
         """Delete a job's files; see `JobStore`."""
-        with self._changing():
-            self._db.execute(
-                "DELETE FROM pieces WHERE job = ? AND substr(name, 1, length(?)) = ?",
-                (job, under, under),
-            )
+        self._pieces.drop(job, under)
 
     def submit(self, job: str, new: NewJob, limits: Limits = _USUAL) -> JobStatus:
         """Take a job; see `JobStore`."""
-        with self._changing():
+        with self._db.changing():
             self._check_limits(new.owner, limits)
-            if self._one("SELECT 1 FROM jobs WHERE id = ?", job) is not None:
-                raise JobInvalid(f"there is a job {job} already", why="ids are used once")
+            if self._db.one("SELECT 1 FROM jobs WHERE id = ?", job) is not None:
+                raise JobInvalid(
+                    f"there is a job {job} already", why="ids are used once",
+                    hint="take another id",
+                )  # fmt: skip
             self._db.execute(
                 "INSERT INTO jobs (id, kind, owner, payload, priority, most_failures, state, "
                 "created, version) VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
@@ -166,14 +108,14 @@ class SqliteJobs:
 
     def _check_limits(self, owner: str, limits: Limits) -> None:
         unfinished = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'started')"
-        own = self._number(f"{unfinished} AND owner = ?", owner)
+        own = self._db.number(f"{unfinished} AND owner = ?", owner)
         if own >= limits.of_owner:
             raise TooManyJobs(
                 "this client has too many unfinished jobs",
                 why=f"it has {own}, of at most {limits.of_owner}",
                 hint="wait until some are done, or cancel some", retry_after_s=5,
             )  # fmt: skip
-        every = self._number(unfinished)
+        every = self._db.number(unfinished)
         if every >= limits.of_all:
             raise TooManyJobs(
                 "too many jobs wait", why=f"there are {every}, of at most {limits.of_all}",
@@ -182,25 +124,25 @@ class SqliteJobs:
 
     def status(self, job: str) -> JobStatus:
         """Return how a job stands; see `JobStore`."""
-        with self._reading():
+        with self._db.reading():
             return self._status(job)
 
     def payload(self, job: str) -> Mapping[str, Any]:
         """Return what is to be done; see `JobStore`."""
-        with self._reading():
-            found = self._one("SELECT payload FROM jobs WHERE id = ?", job)
+        with self._db.reading():
+            found = self._db.one("SELECT payload FROM jobs WHERE id = ?", job)
         if found is None:
-            raise _unknown(job)
+            raise unknown(job)
         payload: Mapping[str, Any] = json.loads(found)
         return payload
 
     def changed(self, after: int) -> tuple[int, Sequence[str]]:
         """Return the newest version, and what has changed; see `JobStore`."""
-        with self._reading():
+        with self._db.reading():
             found = self._db.execute(
                 "SELECT version, id FROM jobs WHERE version > ? ORDER BY version", (after,)
             ).fetchall()
-            last = self._number("SELECT last FROM versions")
+            last = self._db.number("SELECT last FROM versions")
         return last, [row[1] for row in found]
 
     def claim(
@@ -210,14 +152,14 @@ class SqliteJobs:
         now = time.time()
         query = _NEXT.format(kinds=", ".join("?" * len(kinds)))
         # Asked first without a transaction: idle workers look often, and keep nobody from writing.
-        with self._reading():
-            overdue = self._one(
+        with self._db.reading():
+            overdue = self._db.one(
                 "SELECT 1 FROM jobs WHERE state = 'started' AND lease_until < ?", now
             )
             values = (now, *kinds, limits.running_of_owner)
             if overdue is None and self._db.execute(query, values).fetchone() is None:
                 return None
-        with self._changing():
+        with self._db.changing():
             self._expire(now)
             row = self._db.execute(query, values).fetchone()
             if row is None:
@@ -243,7 +185,7 @@ class SqliteJobs:
 
     def beat(self, claim: Claim, lease_s: float, progress: Mapping[str, Any] | None = None) -> bool:
         """Renew a lease; see `JobStore`."""
-        with self._changing():
+        with self._db.changing():
             self._check_claim(claim)
             self._db.execute(
                 "UPDATE jobs SET lease_until = ? WHERE id = ?", (time.time() + lease_s, claim.id)
@@ -253,18 +195,18 @@ class SqliteJobs:
                     "UPDATE jobs SET progress = ?, version = ? WHERE id = ?",
                     (json.dumps(dict(progress)), self._version(), claim.id),
                 )
-            return bool(self._number("SELECT cancelling FROM jobs WHERE id = ?", claim.id))
+            return bool(self._db.number("SELECT cancelling FROM jobs WHERE id = ?", claim.id))
 
     def finish(self, claim: Claim, outcome: Outcome) -> JobStatus:
         """Say how an attempt ended; see `JobStore`."""
-        with self._changing():
+        with self._db.changing():
             self._check_claim(claim)
             self._end_attempt(claim.id, outcome)
             return self._status(claim.id)
 
     def _check_claim(self, claim: Claim) -> None:
         query = "SELECT 1 FROM jobs WHERE id = ? AND claims = ? AND state = 'started'"
-        if self._one(query, claim.id, claim.fence) is None:
+        if self._db.one(query, claim.id, claim.fence) is None:
             raise JobLost(
                 f"job {claim.id} is somebody else's now",
                 why="its lease ran out, or it was taken away", hint="nothing: it is seen to",
@@ -298,7 +240,7 @@ class SqliteJobs:
 
     def release(self, worker: str, error: Mapping[str, Any], *, counts: bool) -> list[str]:
         """Give back what a worker has that is no more; see `JobStore`."""
-        with self._changing():
+        with self._db.changing():
             rows = self._db.execute(
                 "SELECT id FROM jobs WHERE state = 'started' AND worker = ?", (worker,)
             ).fetchall()
@@ -308,7 +250,7 @@ class SqliteJobs:
 
     def cancel(self, job: str) -> JobStatus:
         """Have a job end; see `JobStore`."""
-        with self._changing():
+        with self._db.changing():
             found = self._status(job)
             if not found.is_finished:
                 self._db.execute(
@@ -321,10 +263,10 @@ class SqliteJobs:
 
     def delete(self, job: str) -> None:
         """Forget a finished job; see `JobStore`."""
-        with self._changing():
+        with self._db.changing():
             if self._status(job).is_finished:
                 self._db.execute("DELETE FROM jobs WHERE id = ?", (job,))
-                self._db.execute("DELETE FROM pieces WHERE job = ?", (job,))
+                self._pieces.drop(job)
 
     def collect(self, keeping: Keeping) -> int:
         """Forget finished jobs that are too old or too many; see `JobStore`."""
@@ -333,38 +275,32 @@ class SqliteJobs:
             "SELECT id FROM jobs WHERE finished < ? UNION SELECT id FROM (SELECT id FROM jobs "
             "WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT -1 OFFSET ?)"
         )
-        with self._reading():
+        with self._db.reading():
             gone = self._db.execute(query, (now - keeping.age_s, keeping.most)).fetchall()
         for (job,) in gone:  # one by one: nobody waits for all of them
             with contextlib.suppress(UnknownJob):
                 self.delete(job)
-        with self._changing():
-            self._db.execute(
-                "DELETE FROM pieces WHERE written < ? AND job NOT IN (SELECT id FROM jobs)",
-                (now - _ORPHANED_AFTER_S,),
-            )
-        with self._reading():
-            self._db.executescript("PRAGMA incremental_vacuum;")  # `execute` stops at one page
+        self._pieces.drop_orphans(now - _ORPHANED_AFTER_S)
+        self._db.give_back_room()
         return len(gone)
 
     def counts(self) -> Mapping[str, int]:
         """Return how many jobs there are by state."""
-        with self._reading():
+        with self._db.reading():
             found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
         return {str(state): int(found.get(state, 0)) for state in JobState}
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._turn:
-            self._db.close()
+        self._db.close()
 
     def _status(self, job: str) -> JobStatus:
         row = self._db.execute(f"{_STATUS} WHERE id = ?", (job,)).fetchone()
         if row is None:
-            raise _unknown(job, "finished jobs are kept for a time only")
+            raise unknown(job)
         position = None
         if row[4] == JobState.PENDING:
-            position = self._number(_BEFORE, row[3], row[13])
+            position = self._db.number(_BEFORE, row[3], row[13])
         return JobStatus(
             id=row[0], kind=row[1], owner=row[2], priority=row[3], state=JobState(row[4]),
             created=row[5], started=row[6], finished=row[7], failures=row[8],
@@ -374,58 +310,4 @@ class SqliteJobs:
 
     def _version(self) -> int:
         self._db.execute("UPDATE versions SET last = last + 1")
-        return self._number("SELECT last FROM versions")
-
-    def _one(self, query: str, *values: object) -> Any:
-        row = self._db.execute(query, values).fetchone()
-        return None if row is None else row[0]
-
-    def _number(self, query: str, *values: object) -> int:
-        return int(self._one(query, *values))
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        with self._turn, self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        with self._turn, self._translated():
-            yield
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise JobStorageFailed(
-                f"the jobs in {self._path} cannot be used", why=str(error),
-                hint="it must be a file of this user's on a disk with room: "
-                "HOLDFAST_DATA=/path/that/is/kept", retry_after_s=5,
-            ) from error  # fmt: skip
-
-
-def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of one length, the last but one."""
-    held = bytearray()
-    for piece in pieces:
-        held += piece
-        while len(held) >= _PIECE_BYTES:
-            yield bytes(held[:_PIECE_BYTES])
-            del held[:_PIECE_BYTES]
-    if held:
-        yield bytes(held)
-
-
-def _unknown(job: str, why: str = "") -> UnknownJob:
-    return UnknownJob(
-        f"there is no job {job[:60]!r}", why=why or "finished jobs are kept for a time only",
-        hint="ask for it sooner, or set HOLDFAST_JOBS_KEEP_HOURS higher", param="task_id",
-    )  # fmt: skip
+        return self._db.number("SELECT last FROM versions")
