@@ -119,12 +119,13 @@ def test_what_was_being_written_down_when_it_was_killed_goes_too(
     assert len(records) >= 3
     said = "from holdfast.places import temporary_name as name; print(name('0'))"
     gone = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
-    for folder in {path.parent for path in records if path.suffix != ".metadata"}:
-        (folder / gone.stdout.strip()).write_text("half")
-    assert leftovers(place) != []
-
-    user.run("pull", shelf.name, *to).done()
-    assert leftovers(place) == []
+    # The second time all is complete; of a folder that is the last thing that is written down.
+    for _ in range(1 if chosen else 2):
+        for folder in {path.parent for path in records if path.suffix != ".metadata"}:
+            (folder / gone.stdout.strip()).write_text("half")
+        assert leftovers(place) != []
+        user.run("pull", shelf.name, *to).done()
+        assert leftovers(place) == []
 
 
 def test_a_local_folder_is_resumed_too(shop: Shop, user: User, tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ class Provisioner:
                 repo.keep_request(resolved.commit, entries, pinned=pinned, modes=self.modes)
             if not resolved.stale:
                 repo.write_ref(ref.revision, resolved.commit, self.modes)
+            repo.sweep_records()
         except OSError as error:
             text = f"{repo.folder} is read-only here and used as it is ({error.strerror})"
             self.report(Notice("info", text))
