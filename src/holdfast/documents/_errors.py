@@ -1,0 +1,62 @@
+"""What can be wrong with a document."""
+
+from __future__ import annotations
+
+from holdfast.errors import HoldfastError
+
+__all__ = [
+    "DocumentBomb",
+    "DocumentDamaged",
+    "DocumentEmpty",
+    "DocumentEncrypted",
+    "DocumentError",
+    "DocumentTooLong",
+    "DocumentUnsupported",
+]
+
+
+class DocumentError(HoldfastError):
+    """A document that cannot be converted."""
+
+    code = "document-unusable"
+    exit_code = 9
+    http_status = 422
+
+
+class DocumentEmpty(DocumentError):
+    """It has no bytes."""
+
+    code = "document-empty"
+
+
+class DocumentUnsupported(DocumentError):
+    """It is in a form that is not read here, or that nobody asked for."""
+
+    code = "document-unsupported"
+    http_status = 415
+
+
+class DocumentDamaged(DocumentError):
+    """It is not what its name and its first bytes say, or is cut short."""
+
+    code = "document-damaged"
+
+
+class DocumentEncrypted(DocumentError):
+    """It wants a password."""
+
+    code = "document-encrypted"
+
+
+class DocumentTooLong(DocumentError):
+    """It has more pages than are taken."""
+
+    code = "document-too-long"
+    http_status = 413
+
+
+class DocumentBomb(DocumentError):
+    """What is packed in it would take more room than any document needs."""
+
+    code = "document-bomb"
+    http_status = 413

@@ -1,0 +1,1 @@
+"""Adapters to what converts documents; each imports its library only when it is used."""

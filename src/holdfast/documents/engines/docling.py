@@ -1,0 +1,205 @@
+"""Docling: office formats, HTML, Markdown and more by its readers, PDF and images page by page.
+
+The layout of pages is found by geometry, without a model; rapidocr's own models read scans.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from holdfast.documents._errors import (
+    DocumentDamaged,
+    DocumentEncrypted,
+    DocumentError,
+    DocumentTooLong,
+    DocumentUnsupported,
+)
+from holdfast.documents._inspect import inspect
+from holdfast.documents._model import Converted, ConvertOptions, Flaw, Output, Progress, Status
+from holdfast.documents.engines._placeholders import stand_in_for_torch
+from holdfast.errors import MissingExtra
+
+__all__ = ["DoclingEngine", "load_docling"]
+
+_log = logging.getLogger(__name__)
+# Readers that want what is not installed here, or that call other programs, are not offered.
+_FORMS = (
+    "pdf", "image", "docx", "pptx", "xlsx", "odt", "ods", "odp", "html", "md", "asciidoc", "csv",
+    "xml_jats", "vtt", "json_docling",
+)  # fmt: skip
+_LABEL = "layout by geometry, no model"
+
+
+def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
+    """Load docling.
+
+    Args:
+        folder: of models; the layout by geometry needs none.
+        device: ``cpu``.
+
+    Raises:
+        MissingExtra: docling is not installed.
+    """
+    del folder, device
+    stand_in_for_torch()
+    try:
+        import docling.document_converter  # noqa: F401 - here, so that loading takes the time
+    except ImportError as error:
+        raise MissingExtra(
+            "documents cannot be converted here", why=f"{error.name} is not installed",
+            hint="pip install 'holdfast[documents]'",
+        ) from error  # fmt: skip
+    from holdfast.documents.engines.docling_layout import register
+
+    register()
+    return DoclingEngine()
+
+
+class DoclingEngine:
+    """Loaded converters; see `holdfast.documents.DocumentEngine`."""
+
+    def __init__(self) -> None:
+        self._converters: dict[tuple[bool, bool, bool], Any] = {}
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what it can do."""
+        from importlib.util import find_spec
+
+        missing = {} if find_spec("torch") else {"models": "pip install 'holdfast[torch]'"}
+        return {"forms": list(_FORMS), "layout": _LABEL, "tables": "ruled", "missing": missing}
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._converters.clear()
+
+    def convert(
+        self,
+        name: str,
+        content: bytes,
+        options: ConvertOptions,
+        told: Callable[[Progress], None],
+    ) -> Converted:
+        """Convert a document; see `DocumentEngine`."""
+        from docling.datamodel.base_models import DocumentStream
+        from docling.exceptions import BaseError
+
+        inspect(name, content)
+        source = DocumentStream(name=name, stream=io.BytesIO(content))
+        read = 0
+
+        def on_event(event: Any) -> None:
+            nonlocal read
+            if event.kind.value == "page_completed":
+                read = event.completed_pages
+                told(Progress(read, event.total_pages))
+
+        try:
+            found = self._converter(options).convert(
+                source, raises_on_error=False, page_range=options.pages,
+                max_num_pages=options.most_pages, progress_callback=on_event,
+            )  # fmt: skip
+        except (BaseError, OSError, ValueError, RuntimeError) as error:
+            raise _refused(name, str(error), options) from error
+        status = Status(found.status.value) if found.status.value in set(Status) else Status.FAILURE
+        messages = [(each.page_no or 0, each.error_message) for each in found.errors]
+        if status is Status.FAILURE:
+            why = _of_pdfium(content) or "; ".join(text for _, text in messages)
+            raise _refused(name, why, options)
+        return Converted(
+            status=status,
+            form=found.input.format.value,
+            outputs={each: _exported(found.document, each, options) for each in options.outputs},
+            flaws=[Flaw(*each) for each in messages],
+            pages=read,
+        )
+
+    def _converter(self, options: ConvertOptions) -> Any:
+        key = (options.ocr, options.force_ocr, options.images == "embedded")
+        if key not in self._converters:
+            self._converters[key] = _made(options)
+        return self._converters[key]
+
+
+def _made(options: ConvertOptions) -> Any:
+    from docling.datamodel.base_models import InputFormat
+    from docling.datamodel.pipeline_options import (
+        RapidOcrOptions,
+        ThreadedPdfPipelineOptions,
+    )
+    from docling.document_converter import DocumentConverter, ImageFormatOption, PdfFormatOption
+
+    from holdfast.documents.engines.docling_layout import GeometryLayoutOptions, GeometryPdfPipeline
+
+    pipeline = ThreadedPdfPipelineOptions(
+        layout_options=GeometryLayoutOptions(),
+        do_table_structure=False,  # the layout brings its tables along
+        do_ocr=options.ocr or options.force_ocr,
+        ocr_options=RapidOcrOptions(backend="onnxruntime", force_full_page_ocr=options.force_ocr),
+        generate_picture_images=options.images == "embedded",
+    )
+    how: dict[str, Any] = {"pipeline_cls": GeometryPdfPipeline, "pipeline_options": pipeline}
+    return DocumentConverter(
+        allowed_formats=[InputFormat(each) for each in _FORMS],
+        format_options={
+            InputFormat.PDF: PdfFormatOption(**how),
+            InputFormat.IMAGE: ImageFormatOption(**how),
+        },
+    )
+
+
+def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:
+    """Return what to say of a document by what docling says of it."""
+    text, lower = told.strip() or "docling does not say why", told.lower()
+    _log.info("%s was not converted: %s", name, text)
+    if "password" in lower or "encrypt" in lower:
+        return DocumentEncrypted(
+            f"{name} wants a password", why="it is encrypted", hint="save it without one"
+        )
+    if "format not allowed" in lower or "no matching format" in lower or "skipped" in lower:
+        return DocumentUnsupported(
+            f"{name} is in a form that is not read", why=f"there are {', '.join(_FORMS)}",
+            hint="convert it to PDF first",
+        )  # fmt: skip
+    if "num_pages" in lower or "pages exceed" in lower or "max_num_pages" in lower:
+        return DocumentTooLong(
+            f"{name} has too many pages", why=f"at most {options.most_pages} are read",
+            hint="ask for a range of its pages",
+        )  # fmt: skip
+    return DocumentDamaged(
+        f"{name} cannot be read", why=text[:500], hint="open it in a program of its kind"
+    )
+
+
+def _of_pdfium(content: bytes) -> str:
+    """Return why a PDF cannot be opened: docling's own parser does not say."""
+    if b"%PDF-" not in content[:1024]:
+        return ""
+    import pypdfium2
+
+    try:
+        pypdfium2.PdfDocument(content).close()
+    except pypdfium2.PdfiumError as error:
+        return str(error)
+    return ""
+
+
+def _exported(document: Any, output: Output, options: ConvertOptions) -> bytes:
+    from docling_core.types.doc import ImageRefMode
+
+    images = ImageRefMode(options.images)
+    made: str
+    if output == "json":
+        made = document.model_dump_json(by_alias=True, exclude_none=True)
+    elif output == "md":
+        made = document.export_to_markdown(image_mode=images)
+    elif output == "html":
+        made = document.export_to_html(image_mode=images)
+    elif output == "text":
+        made = document.export_to_text()
+    else:
+        made = document.export_to_doctags()
+    return made.encode(errors="replace")

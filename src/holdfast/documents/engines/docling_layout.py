@@ -1,0 +1,224 @@
+"""The layout by geometry within docling: an engine of its layout stage, and a pipeline around it.
+
+Docling reads scans after the layout stage, in the regions that it found. So that stage only says
+where there is something to read; what the regions are is found once all text is there. Tables come
+of the same look, so that docling's table structure is to be off, and the order of reading too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from docling.datamodel.base_models import (
+    Cluster,
+    LayoutPrediction,
+    Page,
+    Table,
+    TableStructurePrediction,
+)
+from docling.datamodel.document import ConversionResult
+from docling.datamodel.pipeline_options import BaseLayoutOptions
+from docling.models.base_layout_model import BaseLayoutModel
+from docling.models.factories import get_layout_factory
+from docling.models.postprocessing.reading_order_rb import ReadingOrderPredictor
+from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
+from docling_core.types.doc import BoundingBox, DocItemLabel, TableCell
+from docling_core.types.doc.page import BoundingRectangle, SegmentedPdfPage, TextCell
+
+from holdfast.documents.geometry import Box, Grid, Label, Line, PageGeometry, analyse
+
+__all__ = ["GeometryLayoutModel", "GeometryLayoutOptions", "GeometryPdfPipeline", "register"]
+
+# Of a page's area: a smaller picture has nothing to read.
+_LEAST_READ = 0.01
+_THICKEST = 3.0
+_SHORTEST = 8.0
+# Of a line's height: a wider gap between two words divides it.
+_GAP = 1.0
+
+
+class GeometryLayoutOptions(BaseLayoutOptions):  # type: ignore[misc]
+    """Chooses the layout by geometry."""
+
+    kind: ClassVar[str] = "holdfast_geometry"
+
+
+class GeometryLayoutModel(BaseLayoutModel):  # type: ignore[misc]
+    """Where something may be to read: in bitmaps, and on pages that have no text."""
+
+    def __init__(self, *, options: GeometryLayoutOptions, **_: Any) -> None:
+        self.options = options
+
+    @classmethod
+    def get_options_type(cls) -> type[GeometryLayoutOptions]:
+        """Return the options that it is found by."""
+        return GeometryLayoutOptions
+
+    def predict_layout(
+        self, conv_res: ConversionResult, pages: Sequence[Page]
+    ) -> Sequence[LayoutPrediction]:
+        """Return the regions of pages; see docling's `BaseLayoutModel`."""
+        del conv_res
+        return [_readable(page) for page in pages]
+
+
+def _readable(page: Page) -> LayoutPrediction:
+    parsed, size = page.parsed_page, page.size
+    if parsed is None or size is None:
+        return LayoutPrediction()
+    boxes = [_box(each.rect, parsed) for each in parsed.bitmap_resources]
+    if not any(line.text.strip() for line in parsed.textline_cells):
+        boxes = [Box(0, 0, size.width, size.height)]
+    clusters = [
+        Cluster(id=at, label=DocItemLabel.PICTURE, bbox=_bounds(box))
+        for at, box in enumerate(boxes)
+        if box.area > _LEAST_READ * size.width * size.height
+    ]
+    return LayoutPrediction(clusters=clusters)
+
+
+class _Regions:
+    """In place of docling's postprocessing: what there is on a page, now that all text is known."""
+
+    def __call__(self, conv_res: ConversionResult, pages: Iterable[Page]) -> Iterator[Page]:
+        del conv_res
+        for page in pages:
+            page.predictions.layout = self._of(page)
+            yield page
+
+    def _of(self, page: Page) -> LayoutPrediction:
+        backend, parsed = page._backend, page.parsed_page
+        if backend is None or parsed is None or not backend.is_valid():
+            return LayoutPrediction()
+        cells = _lines(parsed)
+        found = analyse(
+            PageGeometry(
+                number=page.page_no, width=page.size.width, height=page.size.height,
+                lines=[_line(at, cell, parsed) for at, cell in enumerate(cells)],
+                words=[_line(at, cell, parsed) for at, cell in enumerate(parsed.word_cells)],
+                rules=_rules(backend),
+                pictures=[_box(each.rect, parsed) for each in parsed.bitmap_resources],
+            )
+        )  # fmt: skip
+        clusters = [
+            Cluster(
+                id=number, label=_label(region.label), bbox=_bounds(region.box),
+                cells=[cells[each] for each in region.lines],
+            )
+            for number, region in enumerate(found.regions)
+        ]  # fmt: skip
+        tables = [each for each in clusters if each.label is DocItemLabel.TABLE]
+        page.predictions.tablestructure = TableStructurePrediction(
+            table_map={
+                cluster.id: _table(cluster, grid, page)
+                for cluster, grid in zip(tables, found.grids, strict=True)
+            }
+        )
+        return LayoutPrediction(clusters=clusters)
+
+
+class _AsGiven(ReadingOrderPredictor):  # type: ignore[misc]
+    """The order in which the regions came, which is that of reading."""
+
+    def predict_reading_order(self, page_elements: list[Any], **_: Any) -> list[Any]:
+        """Return elements in order."""
+        return sorted(page_elements, key=lambda element: (element.page_no, element.cid))
+
+
+class GeometryPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
+    """Docling's pipeline for pages, with the layout by geometry."""
+
+    def _init_models(self) -> None:
+        super()._init_models()
+        self.layout_postprocessing_model = _Regions()
+        self.reading_order_model.ro_model = _AsGiven()
+
+
+def register() -> None:
+    """Let docling know the engine, once."""
+    for external in (False, True):
+        factory = get_layout_factory(allow_external_plugins=external)  # its cache goes by the name
+        if GeometryLayoutOptions not in factory.classes:
+            factory.register(GeometryLayoutModel, "holdfast", __name__)
+
+
+def _lines(parsed: SegmentedPdfPage) -> list[TextCell]:
+    """Return a page's lines of text, divided where a wide gap is between two words."""
+    words = [(_box(word.rect, parsed), word) for word in parsed.word_cells if word.text.strip()]
+    found: list[TextCell] = []
+    for line in parsed.textline_cells:
+        if not line.text.strip():
+            continue
+        box = _box(line.rect, parsed).grown(0.5)
+        own = sorted(
+            ((place, word) for place, word in words if box.holds(place)),
+            key=lambda each: each[0].left,
+        )
+        found += _divided(line, own)
+    return [cell.model_copy(update={"index": at}) for at, cell in enumerate(found)]
+
+
+def _divided(line: TextCell, words: Sequence[tuple[Box, TextCell]]) -> list[TextCell]:
+    groups: list[list[tuple[Box, TextCell]]] = []
+    for place, word in words:
+        last = groups[-1][-1][0] if groups else None
+        if last is not None and place.left - last.right <= _GAP * place.height:
+            groups[-1].append((place, word))
+        else:
+            groups.append([(place, word)])
+    if len(groups) < 2:
+        return [line]
+    parts = []
+    for group in groups:
+        left, right = group[0][1].rect, group[-1][1].rect
+        text = " ".join(word.text.strip() for _, word in group)
+        rect = left.to_bounding_box().model_copy(update={"r": right.to_bounding_box().r})
+        update = {"rect": BoundingRectangle.from_bounding_box(rect), "text": text, "orig": text}
+        parts.append(line.model_copy(update=update))
+    return parts
+
+
+def _line(number: int, cell: TextCell, parsed: SegmentedPdfPage) -> Line:
+    font = f"{getattr(cell, 'font_key', '')} {getattr(cell, 'font_name', '')}"
+    return Line(number, _box(cell.rect, parsed), cell.text, font.strip())
+
+
+def _box(rect: Any, parsed: SegmentedPdfPage) -> Box:
+    found = rect.to_bounding_box().to_top_left_origin(parsed.dimension.height)
+    return Box(found.l, found.t, found.r, found.b)
+
+
+def _rules(backend: Any) -> list[Box]:
+    """Return ruled lines, whether they were drawn as strokes or as thin filled boxes."""
+    drawn = [
+        *(backend.get_shape_lines() or ()),
+        *(backend.get_thin_shape_boxes(max_thickness=_THICKEST) or ()),
+    ]
+    boxes = [Box(each.l, each.t, each.r, each.b) for each in drawn]
+    return [box for box in boxes if max(box.width, box.height) >= _SHORTEST]
+
+
+def _label(label: Label) -> DocItemLabel:
+    # Of a page's title docling's assembly knows nothing: to its own models it is a heading, too.
+    return DocItemLabel.SECTION_HEADER if label is Label.TITLE else DocItemLabel(label.value)
+
+
+def _bounds(box: Box) -> BoundingBox:
+    return BoundingBox(l=box.left, t=box.top, r=box.right, b=box.bottom)
+
+
+def _table(cluster: Cluster, grid: Grid, page: Page) -> Table:
+    cells = [
+        TableCell(
+            bbox=_bounds(cell.box), text=cell.text, row_span=cell.rows, col_span=cell.columns,
+            start_row_offset_idx=cell.row, end_row_offset_idx=cell.row + cell.rows,
+            start_col_offset_idx=cell.column, end_col_offset_idx=cell.column + cell.columns,
+            column_header=cell.row == 0,
+        )
+        for cell in grid.cells
+    ]  # fmt: skip
+    return Table(
+        otsl_seq=[], num_rows=grid.rows, num_cols=grid.columns, table_cells=cells,
+        id=cluster.id, page_no=page.page_no, cluster=cluster, label=cluster.label,
+    )  # fmt: skip

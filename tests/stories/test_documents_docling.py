@@ -1,0 +1,233 @@
+"""Documents through docling, without a model and without torch: what people write becomes text."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.documents import (
+    OUTPUTS,
+    ConvertOptions,
+    DocumentBomb,
+    DocumentDamaged,
+    DocumentEmpty,
+    DocumentEncrypted,
+    DocumentError,
+    DocumentTooLong,
+    DocumentUnsupported,
+    Progress,
+    Status,
+)
+from holdfast.documents.engines.docling import DoclingEngine, load_docling
+from tests.support.documents import MADE, PARAGRAPHS, encrypted_pdf, many_pages, scan_of
+
+# Docling's own pipeline asks its own options for fields that it has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+SHIPS = [["Month", "Ships", "Storms"], ["May", "31", "2"], ["June", "45", "0"]]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[DoclingEngine]:
+    loaded = load_docling(Path())
+    yield loaded
+    loaded.close()
+
+
+def markdown(engine: DoclingEngine, name: str, content: bytes, **options: object) -> str:
+    found = engine.convert(name, content, ConvertOptions(**options), lambda _: None)  # type: ignore[arg-type]
+    assert found.status is Status.SUCCESS
+    return found.outputs["md"].decode()
+
+
+def table_in(text: str, number: int = 0) -> list[list[str]]:
+    """Return the cells of one of Markdown's tables."""
+    tables: list[list[list[str]]] = []
+    before = ""
+    for line in text.splitlines():
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                tables.append([])
+            if not line.startswith("|-"):
+                tables[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        before = line
+    return tables[number]
+
+
+def in_order(text: str, *parts: str) -> bool:
+    places = [text.find(part) for part in parts]
+    return -1 not in places and places == sorted(places)
+
+
+def test_a_paper_in_two_columns_keeps_its_order_headings_list_and_table(
+    engine: DoclingEngine,
+) -> None:
+    text = markdown(engine, "paper.pdf", MADE["paper.pdf"]())
+    blocks = [block.replace("\n", " ") for block in text.split("\n\n")]
+    for paragraph in PARAGRAPHS:
+        assert any(paragraph in block for block in blocks), paragraph
+    assert in_order(
+        text, "## On the Writing", "A. Author", "## 1 Introduction", "Paragraph 1.",
+        "Paragraph 3.", "## 2 Method", "Paragraph 6.", "first the ships", "then the weather",
+        "## 3 Results", "Paragraph 9.", "Table 1: Ships and storms.", "## 4 Discussion",
+        "Paragraph 12.",
+    )  # fmt: skip
+    assert "- first the ships\n- then the weather\n- and last the light" in text
+    assert table_in(text) == SHIPS
+    assert "Journal of Lighthouses" not in text  # a header is no part of the text
+    assert "Page 1" not in text
+
+
+def test_an_invoice_keeps_its_table_although_nothing_rules_its_columns(
+    engine: DoclingEngine,
+) -> None:
+    text = markdown(engine, "invoice.pdf", MADE["invoice.pdf"]())
+    assert table_in(text)[:2] == [
+        ["Item", "Quantity", "Price", "Sum"], ["Lamp oil", "12", "3.50", "42.00"],
+    ]  # fmt: skip
+    assert in_order(
+        text, "## Invoice 2026-117", "Harbour Road", "Dear keeper", "Lamp oil", "132.00",
+        "Please pay",
+    )  # fmt: skip
+
+
+def test_a_report_keeps_its_headings_and_paragraphs_over_pages(engine: DoclingEngine) -> None:
+    text = markdown(engine, "report.pdf", MADE["report.pdf"]())
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "## Annual Report of the Harbour", "## Summary", "## Details of summary", "## Ships",
+        "## Details of ships", "## Weather", "## Details of weather", "## Outlook",
+        "## Details of outlook",
+    ]  # fmt: skip
+    assert in_order(text, *PARAGRAPHS)
+    assert table_in(text, 3) == SHIPS
+
+
+def test_a_scan_is_read(engine: DoclingEngine) -> None:
+    text = markdown(engine, "scan.png", scan_of(MADE["invoice.pdf"]()))
+    assert in_order(text, "Invoice 2026-117", "Dear keeper", "Lamp oil", "Please pay")
+    assert table_in(text)[1] == ["Lamp oil", "12", "3.50", "42.00"]
+    unread = markdown(engine, "scan.png", scan_of(MADE["invoice.pdf"]()), ocr=False)
+    assert "Lamp" not in unread
+
+
+@pytest.mark.parametrize("name", ["light.docx", "light.pptx", "ships.xlsx"])
+def test_office_documents_keep_their_structure(engine: DoclingEngine, name: str) -> None:
+    text = markdown(engine, name, MADE[name]())
+    if name == "ships.xlsx":
+        assert table_in(text) == SHIPS
+        return
+    assert in_order(text, "# The light", "- wicks", "- glass")
+    if name == "light.docx":
+        assert "## Of oil" in text
+        assert PARAGRAPHS[0] in text.replace("\n", " ")
+        assert table_in(text) == SHIPS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.html", "<h1>Light</h1><p>Of <b>oil</b>.</p>", "# Light\n\nOf **oil**"),
+        ("a.md", "# Light\n\n* oil\n* glass\n", "# Light\n\n- oil\n- glass"),
+        ("a.csv", "Month,Ships\nMay,31\n", "| May"),
+        ("a.adoc", "= Light\n\nOf oil.\n", "# Light\n\nOf oil."),
+    ],
+)
+def test_plain_forms_are_read(
+    engine: DoclingEngine, name: str, content: str, expected: str
+) -> None:
+    assert expected in markdown(engine, name, content.encode())
+
+
+def test_every_output_is_made_of_one_look(engine: DoclingEngine) -> None:
+    options = ConvertOptions(outputs=OUTPUTS)
+    found = engine.convert("light.docx", MADE["light.docx"](), options, lambda _: None)
+    assert set(found.outputs) == set(OUTPUTS)
+    assert found.form == "docx"
+    document = json.loads(found.outputs["json"])
+    assert document["schema_name"] == "DoclingDocument"
+    assert b"<h1>The light</h1>" in found.outputs["html"]
+    assert b"<doctag>" in found.outputs["doctags"]
+    for output in ("text", "md"):
+        assert b"wicks" in found.outputs[output]
+
+
+def test_pages_are_counted_as_they_go_by_and_only_those_wanted_are_read(
+    engine: DoclingEngine,
+) -> None:
+    told: list[Progress] = []
+    options = ConvertOptions(pages=(3, 12))
+    found = engine.convert("many.pdf", many_pages(40), options, told.append)
+    assert [each.pages for each in told] == list(range(1, 11))
+    assert {each.pages_total for each in told} == {10}
+    assert found.pages == 10
+    text = found.outputs["md"].decode()
+    assert in_order(text, "on page 3.", "on page 12.")
+    assert "on page 2." not in text
+
+
+def test_what_nobody_wants_any_more_ends_between_two_pages(engine: DoclingEngine) -> None:
+    class Enough(BaseException):
+        pass
+
+    seen = 0
+
+    def told(progress: Progress) -> None:
+        nonlocal seen
+        seen = progress.pages
+        if seen == 5:
+            raise Enough
+
+    with pytest.raises(Enough):
+        engine.convert("many.pdf", many_pages(300), ConvertOptions(), told)
+    assert seen == 5
+    assert "page 2" in markdown(engine, "many.pdf", many_pages(2))  # and the next one is read
+
+
+def packed(**parts: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+    return made.getvalue()
+
+
+WRONG: dict[str, tuple[str, bytes, type[DocumentError]]] = {
+    "nothing": ("a.docx", b"", DocumentEmpty),
+    "no PDF": ("a.pdf", b"hello", DocumentDamaged),
+    "half a Word document": ("a.docx", MADE["light.docx"]()[:9_000], DocumentDamaged),
+    "a zip that is no document": ("a.docx", packed(a=b"b"), DocumentDamaged),
+    "a bomb": ("a.docx", packed(a=b"\0" * 200_000_000), DocumentBomb),
+    "an old Office file by a new name": ("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9,
+                                         DocumentEncrypted),
+    "a PDF with a password": ("a.pdf", encrypted_pdf(), DocumentEncrypted),
+    "a PDF of rubbish": ("a.pdf", b"%PDF-1.7\n" + bytes(range(256)) * 40, DocumentDamaged),
+    "something": ("a.xyz", b"\0\1\2" * 99, DocumentUnsupported),
+    "too many pages": ("a.pdf", many_pages(12), DocumentTooLong),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_read_is_told_and_the_next_is_read(
+    engine: DoclingEngine, wrong: str
+) -> None:
+    name, content, kind = WRONG[wrong]
+    with pytest.raises(kind) as told:
+        engine.convert(name, content, ConvertOptions(most_pages=10), lambda _: None)
+    assert type(told.value) is kind
+    assert name in str(told.value)
+    assert told.value.hint
+    assert "Light" in markdown(engine, "a.md", b"# Light")
+
+
+def test_nothing_of_this_needs_torch(engine: DoclingEngine) -> None:
+    assert "torch" not in sys.modules
+    about = engine.describe()
+    assert about["layout"] == "layout by geometry, no model"
+    assert {"pdf", "docx", "image"} <= set(about["forms"])
+    assert about["missing"] == {"models": "pip install 'holdfast[torch]'"}
