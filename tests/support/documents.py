@@ -35,7 +35,8 @@ __all__ = ["MADE", "PARAGRAPHS", "encrypted_pdf", "many_pages", "scan_of"]
 # So that each can be told from the others wherever it ends up.
 PARAGRAPHS = [
     f"Paragraph {number}. The keeper of the lighthouse wrote down every ship that passed, and what "
-    "the weather was. In winter he had little to write, for few ships came by. "
+    "the weather was. In winter he had little to write, for few ships came by. In summer the book "
+    "filled, and when it was full another one was sent for, by the boat that brought the oil. "
     f"So ends what was said about matter {number}."
     for number in range(1, 13)
 ]

@@ -174,6 +174,20 @@ def test_a_page_with_nothing_on_it_is_nothing() -> None:
     assert Sheet().read() == []
 
 
+def test_a_list_beside_a_column_of_prose_makes_no_table_of_both() -> None:
+    sheet = Sheet()
+    for row, top in enumerate((100, 180, 260)):
+        sheet.paragraph(60, top, f"left{row}")
+    for row in range(4):
+        sheet.write(320, 100 + 16 * row, "•").write(340, 100 + 16 * row, f"item {row}")
+    sheet.paragraph(320, 200, "right")
+    found = sheet.read()
+    assert sheet.found.grids == []
+    items = [text for label, text in found if label is Label.LIST_ITEM]
+    assert items == [f"• item {row}" for row in range(4)]
+    assert first_words(found)[:3] == ["left0", "left1", "left2"]
+
+
 coordinates = st.floats(-50, 900, allow_nan=False)
 
 

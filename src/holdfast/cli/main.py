@@ -27,7 +27,7 @@ exit codes:
   0 done            1 a finding, or another failure   2 wrong usage or configuration
   3 no usable home  4 not found or no access          5 hub unavailable, or not here while offline
   6 wrong content   7 space, names or storage         8 models.lock is stale
-  9 a recording, a document that cannot be used      10 a model that cannot be loaded
+  9 an unusable recording or document                10 a model that cannot be loaded
   11 a service that cannot be reached, or refuses
   130 interrupted: run the same command again and it goes on where it stopped
 """

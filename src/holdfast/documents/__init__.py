@@ -6,6 +6,7 @@ from holdfast.documents._errors import (
     DocumentEmpty,
     DocumentEncrypted,
     DocumentError,
+    DocumentKilled,
     DocumentTooLong,
     DocumentUnsupported,
 )
@@ -19,8 +20,11 @@ from holdfast.documents._model import (
     Progress,
     Status,
 )
+from holdfast.documents._pool import DocumentWorkers, WorkersAsked
+from holdfast.documents._work import KIND, document_job, results
 
 __all__ = [
+    "KIND",
     "OUTPUTS",
     "ConvertOptions",
     "Converted",
@@ -30,10 +34,15 @@ __all__ = [
     "DocumentEncrypted",
     "DocumentEngine",
     "DocumentError",
+    "DocumentKilled",
     "DocumentTooLong",
     "DocumentUnsupported",
+    "DocumentWorkers",
     "Flaw",
     "Output",
     "Progress",
     "Status",
+    "WorkersAsked",
+    "document_job",
+    "results",
 ]

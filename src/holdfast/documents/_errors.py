@@ -10,6 +10,7 @@ __all__ = [
     "DocumentEmpty",
     "DocumentEncrypted",
     "DocumentError",
+    "DocumentKilled",
     "DocumentTooLong",
     "DocumentUnsupported",
 ]
@@ -46,6 +47,12 @@ class DocumentEncrypted(DocumentError):
     """It wants a password."""
 
     code = "document-encrypted"
+
+
+class DocumentKilled(DocumentError):
+    """Processes have died over it again and again."""
+
+    code = "document-killed"
 
 
 class DocumentTooLong(DocumentError):

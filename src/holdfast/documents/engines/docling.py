@@ -94,7 +94,7 @@ class DoclingEngine:
         def on_event(event: Any) -> None:
             nonlocal read
             if event.kind.value == "page_completed":
-                read = event.completed_pages
+                read = max(read, event.completed_pages)
                 told(Progress(read, event.total_pages))
 
         try:

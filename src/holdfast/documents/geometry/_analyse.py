@@ -6,12 +6,12 @@ It knows no language and has learnt nothing: it goes by sizes, weights, white sp
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from holdfast.documents.geometry._columns import cut
 from holdfast.documents.geometry._page import Box, Label, Line, PageGeometry, Region, around
 from holdfast.documents.geometry._paragraphs import BULLET, Paragraph, paragraphs
-from holdfast.documents.geometry._tables import Grid, tables
+from holdfast.documents.geometry._tables import Grid, aligned_tables, ruled_tables
 
 __all__ = ["Analysis", "analyse"]
 
@@ -57,8 +57,8 @@ def analyse(page: PageGeometry) -> Analysis:
         number=page.number, width=page.width, height=page.height, lines=rest, words=page.words,
         rules=page.rules, pictures=page.pictures,
     )  # fmt: skip
-    grids = tables(inner)
-    taken = {line.number for grid in grids for line in grid.lines_of(inner)}
+    grids = ruled_tables(inner)
+    taken = {line.number for line in rest if any(grid.holds(line) for grid in grids)}
     pictures = _pictures(page)
     places: list[Grid | Region] = [*grids, *pictures]
     marks = [_mark(-1 - at, place.box) for at, place in enumerate(places)]
@@ -66,24 +66,44 @@ def analyse(page: PageGeometry) -> Analysis:
     blocks = {mark.number: place for mark, place in zip(marks, places, strict=True)}
     regions = [_region(Label.PAGE_HEADER, [line]) for line in headers]
     in_order: list[Grid] = []
+    told: set[int] = set()
     for column in cut([*free, *marks], body or 10.0):
-        own: list[Line] = []
-        for line in column:
-            place = blocks.get(line.number)
-            if place is None:
-                own.append(line)
-                continue
-            regions += _labelled(own, page, body, leading)
-            own = []
-            if isinstance(place, Grid):
-                in_order.append(place)
-                numbers = [each.number for each in place.lines_of(inner)]
-                regions.append(Region(Label.TABLE, place.box, numbers))
-            else:
+        for place, lines in _parts(column, blocks, body):
+            if isinstance(place, Region):
                 regions.append(place)
-        regions += _labelled(own, page, body, leading)
+            elif place is None:
+                regions += _labelled(lines, page, body, leading)
+            else:
+                in_order.append(place)
+                # The lines of a ruled table did not take part in the cut.
+                own = lines or [line for line in rest if place.holds(line)]
+                numbers = [line.number for line in own if line.number not in told]
+                told.update(numbers)
+                regions.append(Region(Label.TABLE, place.box, numbers))
     regions += [_region(Label.PAGE_FOOTER, [line]) for line in footers]
     return Analysis(regions, in_order)
+
+
+def _parts(
+    column: Sequence[Line], blocks: Mapping[int, Grid | Region], body: float
+) -> list[tuple[Grid | Region | None, list[Line]]]:
+    """Divide a column into tables, pictures, and text, each with its lines of the column."""
+    text = [line for line in column if line.number not in blocks]
+    aligned = aligned_tables(text, body)
+    parts: list[tuple[Grid | Region | None, list[Line]]] = []
+    for line in column:
+        place = blocks.get(line.number)
+        own = [line] if place is None else []
+        if place is None:
+            place = next((grid for grid in aligned if grid.holds(line)), None)
+        same = [part for part in parts if part[0] is place]
+        if place is None:
+            same = same[-1:] if parts and parts[-1][0] is None else []
+        if same:
+            same[0][1].extend(own)
+        else:
+            parts.append((place, own))
+    return parts
 
 
 def _mark(number: int, box: Box) -> Line:

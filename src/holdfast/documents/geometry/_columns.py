@@ -22,6 +22,7 @@ _AROUND = 12
 _MANY = 3 * _AROUND
 # A column has so many lines at least; else a row of a table would be several columns.
 _COLUMN_LINES = 3
+_COLUMN_WIDTH = 10  # of the body's height
 
 
 def cut(lines: Sequence[Line], body: float) -> list[list[Line]]:
@@ -55,22 +56,23 @@ def _gutter(lines: Sequence[Line], body: float) -> float | None:
         middle = (left + right) / 2
         one = [line.box for line in lines if line.box.right <= middle]
         other = [line.box for line in lines if line.box.right > middle]
-        if not _are_columns(one, other):
+        if not _are_columns(one, other, body):
             continue
         if best is None or right - left > best[0]:
             best = right - left, middle
     return None if best is None else best[1]
 
 
-def _are_columns(one: Sequence[Box], other: Sequence[Box]) -> bool:
+def _are_columns(one: Sequence[Box], other: Sequence[Box], body: float) -> bool:
     """Return whether both sides are texts of their own, not the cells of one row each."""
     if min(_rows(one), _rows(other)) < _COLUMN_LINES:
         return False
     first, second = around(one), around(other)
     if first.overlap_y(second) < 0.2:
         return False
-    # Cells of a table are much narrower than their columns; running text fills them.
-    return max(_filled(one), _filled(other)) > 0.6 and min(first.width, second.width) > 0
+    # A table's columns are narrower, or its cells do not fill them, as prose does.
+    narrow = min(first.width, second.width) < _COLUMN_WIDTH * body
+    return not narrow and max(_filled(one), _filled(other)) > 0.6
 
 
 def _rows(boxes: Sequence[Box]) -> int:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from holdfast.documents.geometry._page import Box, Line, PageGeometry, around
 from holdfast.documents.geometry._paragraphs import in_rows
 
-__all__ = ["Cell", "Grid", "tables"]
+__all__ = ["Cell", "Grid", "aligned_tables", "ruled_tables"]
 
 _SNAP = 3.0
 _THIN = 3.0
@@ -42,17 +42,14 @@ class Grid:
     columns: int
     cells: Sequence[Cell]
 
-    def lines_of(self, page: PageGeometry) -> list[Line]:
-        """Return the page's lines that are in it."""
-        return [line for line in page.lines if self.box.grown(_SNAP).holds(line.box)]
+    def holds(self, line: Line) -> bool:
+        """Return whether a line is in it."""
+        return self.box.grown(_SNAP).holds(line.box)
 
 
-def tables(page: PageGeometry) -> list[Grid]:
-    """Return the tables of a page."""
-    ruled = [grid for box in _ruled(page) if (grid := _by_rules(page, box)) is not None]
-    taken = {line.number for grid in ruled for line in grid.lines_of(page)}
-    free = [line for line in page.lines if line.number not in taken]
-    return ruled + _by_columns(free, page.body_height)
+def ruled_tables(page: PageGeometry) -> list[Grid]:
+    """Return the tables of a page that ruled lines make."""
+    return [grid for box in _ruled(page) if (grid := _by_rules(page, box)) is not None]
 
 
 def _ruled(page: PageGeometry) -> list[Box]:
@@ -142,8 +139,13 @@ def _read(lines: Sequence[Line]) -> list[Line]:
     return [line for row in in_rows(lines) for line in row]
 
 
-def _by_columns(lines: Sequence[Line], body: float) -> list[Grid]:
-    """Find rows of at least three short texts each that stand in columns."""
+def aligned_tables(lines: Sequence[Line], body: float) -> list[Grid]:
+    """Return the tables that nothing rules: rows of short texts, three or more, in columns.
+
+    Args:
+        lines: of one column of the page; else what stands beside it would be taken for cells.
+        body: the height of running text.
+    """
     found: list[Grid] = []
     run: list[list[Line]] = []
     for row in [*in_rows(lines), []]:

@@ -1,0 +1,210 @@
+"""The processes that convert documents: as many as are wanted, and a new one for each that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from holdfast.documents._worker_main import STUCK
+from holdfast.errors import HoldfastError
+from holdfast.jobs import JobStorageFailed, SqliteJobs
+from holdfast.runtime import WorkerDied
+
+__all__ = ["DocumentWorkers", "WorkersAsked"]
+
+_log = logging.getLogger(__name__)
+_CODE = """\
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from holdfast.documents._worker_main import main
+main()
+"""
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.5, 30.0
+# One that lived for so long did not fail at its start.
+_LIVED_S = 20.0
+
+
+class WorkersAsked(NamedTuple):
+    """How many processes there are to be, and how they live.
+
+    Attributes:
+        database: of the jobs.
+        processes: at a time.
+        load: what loads the engine, as ``MODULE:FUNCTION``.
+        folder: handed to it.
+        lease_s: after how long without a sign of life another takes a job.
+        most_jobs: after which a process makes room for a new one.
+        most_mb: of memory, the same.
+        running_of_owner: jobs of one client that are worked on at a time.
+    """
+
+    database: Path
+    processes: int = 1
+    load: str = "holdfast.documents.engines.docling:load_docling"
+    folder: Path = Path()
+    lease_s: float = 20.0
+    most_jobs: int = 200
+    most_mb: float = 4_000.0
+    running_of_owner: int = 1_000
+
+
+class DocumentWorkers:
+    """Keeps the processes running from its making until `close`; safe to use from several threads.
+
+    Args:
+        asked: how many, and how.
+
+    Raises:
+        HoldfastError: the first of them cannot load what converts documents.
+    """
+
+    def __init__(self, asked: WorkersAsked) -> None:
+        self._asked = asked
+        self._store = SqliteJobs(asked.database)
+        self._closing = threading.Event()
+        self._changed = threading.Condition()
+        self._about: Mapping[str, Any] | None = None
+        self._failure: HoldfastError | None = None
+        self._children: dict[int, subprocess.Popen[str]] = {}
+        self._threads = [
+            threading.Thread(
+                target=self._keep, args=(place,), name=f"holdfast-documents-{place}", daemon=True
+            )
+            for place in range(asked.processes)
+        ]
+        for thread in self._threads:
+            thread.start()
+        failed = self._first()
+        if failed is not None:
+            self.close()
+            raise failed
+
+    def _first(self) -> HoldfastError | None:
+        """Wait for the first process; return why it cannot do what it is for, if so."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._about is not None or self._failure is not None)
+            return self._failure if self._about is None else None
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the engine can do."""
+        return self._about or MappingProxyType({})
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that run now."""
+        with self._changed:
+            return [child.pid for child in self._children.values()]
+
+    def close(self, patience_s: float = 10.0) -> None:
+        """Let each process end what it is at, for so long; what is not done then, others do."""
+        self._closing.set()
+        with self._changed:
+            children = list(self._children.values())
+            self._changed.notify_all()
+        for child in children:
+            _tell(child, "end")
+        deadline = time.monotonic() + patience_s
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        for child in children:
+            with contextlib.suppress(OSError):
+                child.kill()
+        for thread in self._threads:
+            thread.join()
+        self._store.close()
+
+    def _keep(self, place: int) -> None:
+        """Have one process after another in a place."""
+        pause_s = _FIRST_PAUSE_S
+        number = 0
+        while not self._closing.is_set():
+            number += 1
+            begun = time.monotonic()
+            self._run(place, f"{os.getpid()}-{place}-{number}-{time.time_ns():x}")
+            lived = time.monotonic() - begun > _LIVED_S
+            pause_s = _FIRST_PAUSE_S if lived else min(2 * pause_s, _MOST_PAUSE_S)
+            if self._failure is not None:
+                self._closing.wait(pause_s)
+
+    def _run(self, place: int, worker: str) -> None:
+        asked = self._asked
+        # In a group of its own: what ends the service lets these end what they are at.
+        with subprocess.Popen(
+            [sys.executable, "-c", _CODE, json.dumps(sys.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        ) as child:  # fmt: skip
+            with self._changed:
+                self._children[place] = child
+            try:
+                told = asked._asdict() | {"worker": worker}
+                _tell(child, json.dumps(told, default=os.fspath))
+                assert child.stdout is not None
+                self._note(child, child.stdout.readline())
+                child.wait()
+            finally:
+                with self._changed:
+                    self._children.pop(place, None)
+                self._give_back(worker, child)
+
+    def _note(self, child: subprocess.Popen[str], line: str) -> None:
+        """Take note of what a process says once it has loaded."""
+        failure: HoldfastError | None = None
+        about: Mapping[str, Any] | None = None
+        if not line:
+            failure = _died(child)
+        else:
+            said = json.loads(line)
+            if "error" in said:
+                error = said["error"]
+                failure = WorkerDied(
+                    error["message"], why=error["why"], hint=error["hint"], code=error["code"]
+                )
+            else:
+                about = said["ready"]
+        with self._changed:
+            self._about, self._failure = about or self._about, failure
+            self._changed.notify_all()
+        if failure is not None and not self._closing.is_set():
+            _log.error("%s", failure)
+
+    def _give_back(self, worker: str, child: subprocess.Popen[str]) -> None:
+        """Let others do what a process had that has ended."""
+        code = child.returncode
+        meant = code == 0 or self._closing.is_set() or code == STUCK
+        with contextlib.suppress(JobStorageFailed):  # else its lease runs out
+            jobs = self._store.release(worker, _died(child).to_dict(), counts=not meant)
+            if jobs and not meant:
+                _log.error("job %s goes to another process: %s", jobs[0], _died(child))
+
+
+def _tell(child: subprocess.Popen[str], line: str) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(OSError, ValueError):
+        child.stdin.write(line + "\n")
+        child.stdin.flush()
+
+
+def _died(child: subprocess.Popen[str]) -> WorkerDied:
+    code = child.poll()
+    why = f"its exit code was {code}"
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            why = f"it was ended by {signal.Signals(-code).name}"
+    if code == -9:
+        why += ", which is also what the system does when memory runs out"
+    return WorkerDied(
+        "a process that converts documents has died", why=why,
+        hint="the service's log has its last words",
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""The process that converts documents: it takes jobs, and ends when it has grown, or is told to."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from holdfast.documents._work import KIND, doing
+from holdfast.errors import HoldfastError
+from holdfast.jobs import Claim, Limits, SqliteJobs, do_jobs
+from holdfast.runtime import process_memory_mb
+
+__all__ = ["STUCK", "main"]
+
+# The exit code of one that did not let go of a job that nobody wanted any more.
+STUCK = 17
+_log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Load the engine, say so in a line on standard output, and do jobs until the end."""
+    said = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is for the log
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this one decides
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    asked: dict[str, Any] = json.loads(sys.stdin.readline())
+    ended = threading.Event()
+    threading.Thread(target=_listen, args=(ended,), name="holdfast-listens", daemon=True).start()
+    try:
+        module, _, load = asked["load"].partition(":")
+        engine = getattr(importlib.import_module(module), load)(Path(asked["folder"]), "cpu")
+        store = SqliteJobs(Path(asked["database"]))
+    except HoldfastError as error:
+        _say(said, {"error": error.to_dict()})
+        return
+    _say(said, {"ready": dict(engine.describe()), "memory_mb": process_memory_mb()})
+    done = 0
+
+    def after() -> None:
+        nonlocal done
+        done += 1
+        memory_mb = process_memory_mb() or 0.0
+        if done >= asked["most_jobs"] or memory_mb > asked["most_mb"]:
+            _log.info("ends after %d jobs with %.0f MB, for a new one", done, memory_mb)
+            ended.set()
+
+    def stuck(claim: Claim) -> None:
+        _log.warning("job %s does not end although nobody wants it: ending with it", claim.id)
+        logging.shutdown()
+        os._exit(STUCK)
+
+    do_jobs(
+        store, asked["worker"], [KIND], doing(engine, store), ended, lease_s=asked["lease_s"],
+        limits=Limits(running_of_owner=asked["running_of_owner"]), stuck=stuck, after=after,
+    )  # fmt: skip
+    logging.shutdown()
+    os._exit(0)  # native threads of a parser need not be waited for
+
+
+def _listen(ended: threading.Event) -> None:
+    """Wait for the word to end; at the end of the line the other side is gone, and so is this."""
+    if sys.stdin.readline():
+        ended.set()
+        sys.stdin.readline()
+    os._exit(0)
+
+
+def _say(said: Any, told: dict[str, Any]) -> None:
+    said.write(json.dumps(told) + "\n")
+    said.flush()
+
+
+if __name__ == "__main__":
+    main()
