@@ -15,22 +15,22 @@ from holdfast.cli._files import new_file
 
 __all__ = ["Readings"]
 
-_NAME = ".holdfast-transcripts.json"
-
 
 class Readings:
-    """The transcripts in folders.
+    """What came of files, in folders.
 
     Args:
-        asked: all that a transcript depends on besides its recording, as JSON-ready data.
+        name: of the file that says so, in each.
+        asked: all that it depends on besides its source, as JSON-ready data.
     """
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, asked: Mapping[str, Any]) -> None:
+        self._name = name
         self._asked = dict(asked)
         self._known: dict[Path, dict[str, Any]] = {}
 
     def has(self, target: Path, source: Path) -> bool:
-        """Return whether a transcript is there of this recording as it is, asked for alike."""
+        """Return whether it is there, made of this source as it is, and asked for alike."""
         return target.is_file() and self._of(target.parent).get(target.name) == self._about(source)
 
     def is_foreign(self, target: Path) -> bool:
@@ -38,20 +38,20 @@ class Readings:
         return target.exists() and target.name not in self._of(target.parent)
 
     def note(self, target: Path, source: Path) -> None:
-        """Keep that a transcript was written.
+        """Keep that it was written.
 
         Raises:
             StorageFailed: it cannot be kept.
         """
         known = self._of(target.parent)
         known[target.name] = self._about(source)
-        with new_file(target.parent / _NAME) as file:
+        with new_file(target.parent / self._name) as file:
             file.write(json.dumps(known, indent=1).encode())
 
     def _of(self, folder: Path) -> dict[str, Any]:
         if folder not in self._known:
             try:
-                found = json.loads((folder / _NAME).read_bytes())
+                found = json.loads((folder / self._name).read_bytes())
             except (OSError, ValueError):
                 found = None  # there is none, or it is damaged: nothing is known then
             self._known[folder] = found if isinstance(found, dict) else {}

@@ -14,8 +14,8 @@ from holdfast.cli._context import Context, folder, render_error
 from holdfast.cli._count import Count
 from holdfast.cli._files import new_file
 from holdfast.cli._readings import Readings
-from holdfast.cli._recordings import found_recordings, outputs
 from holdfast.cli._running import running
+from holdfast.cli._sources import Kind, found_sources, outputs
 from holdfast.cli.service import await_ready, say_failures_once, services_for
 from holdfast.errors import ConfigInvalid
 
@@ -25,13 +25,21 @@ if TYPE_CHECKING:
     from holdfast.speech import Transcript, VoiceNaming
     from holdfast.wiring import Services
 
-__all__ = ["add_transcribe"]
+__all__ = ["RECORDINGS", "add_transcribe"]
 
 _FORMS = ("text", "srt", "vtt", "json", "verbose_json", "diarized_json")
 # Of an output, and what is written into it where no form is said.
 _BY_SUFFIX = {".txt": "text", ".srt": "srt", ".vtt": "vtt", ".json": "json"}
 _SUFFIXES = {"text": "txt", "verbose_json": "json", "diarized_json": "json"}
 _RATE_HZ = 16_000
+RECORDINGS = Kind(
+    "recording", "transcribe",
+    frozenset({
+        ".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga", ".mpeg", ".m4a", ".mp4",
+        ".mov", ".aac", ".webm", ".mka", ".mkv", ".aiff", ".aif", ".amr", ".caf", ".au",
+    }),
+    frozenset(_BY_SUFFIX),
+)  # fmt: skip
 
 
 def add_transcribe(commands: Any) -> None:
@@ -79,12 +87,12 @@ def _transcribe(args: argparse.Namespace, context: Context) -> int:
 
     output = None if args.output in (None, "-") else Path(args.output)
     form = _form(args, output)
-    sources, wrong = found_recordings(args.files)
+    sources, wrong = found_sources(args.files, RECORDINGS)
     if wrong and not sources:
         raise wrong[0]
     targets: list[Path | None] = [None] * len(sources)
     if args.output != "-":
-        targets = outputs(sources, args.files, output, _SUFFIXES.get(form, form))
+        targets = outputs(sources, args.files, output, _SUFFIXES.get(form, form), RECORDINGS)
     work = [_Work(*pair) for pair in zip((path for path, _ in sources), targets, strict=True)]
     service = context.service(profile=args.profile)
     only = (VAD_MODEL, STT_MODEL, *((VOICE_MODEL,) if args.speakers else ()))
@@ -113,6 +121,7 @@ def _transcribe(args: argparse.Namespace, context: Context) -> int:
 
 def _readings(args: argparse.Namespace, form: str, model: ModelStatus) -> Readings:
     return Readings(
+        ".holdfast-transcripts.json",
         {
             "form": form,
             "language": args.language,
@@ -122,7 +131,7 @@ def _readings(args: argparse.Namespace, form: str, model: ModelStatus) -> Readin
             "speakers": args.speakers,
             "model": model.repository,
             "revision": model.revision,  # as it was asked for
-        }
+        },
     )
 
 

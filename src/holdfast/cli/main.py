@@ -41,6 +41,7 @@ _MODULES = {
     "service": ("up", "status", "check", "test"),
     "voiceprint": ("voiceprint",),
     "speech": ("vad", "say", "transcribe"),
+    "documents": ("convert",),
     "hub": ("serve-hub",),
 }
 

@@ -8,7 +8,9 @@ from holdfast.documents._errors import (
     DocumentError,
     DocumentKilled,
     DocumentTooLong,
+    DocumentUnreadable,
     DocumentUnsupported,
+    document_error,
 )
 from holdfast.documents._model import (
     OUTPUTS,
@@ -36,6 +38,7 @@ __all__ = [
     "DocumentError",
     "DocumentKilled",
     "DocumentTooLong",
+    "DocumentUnreadable",
     "DocumentUnsupported",
     "DocumentWorkers",
     "Flaw",
@@ -43,6 +46,7 @@ __all__ = [
     "Progress",
     "Status",
     "WorkersAsked",
+    "document_error",
     "document_job",
     "results",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from holdfast.errors import HoldfastError
 
 __all__ = [
@@ -12,7 +15,9 @@ __all__ = [
     "DocumentError",
     "DocumentKilled",
     "DocumentTooLong",
+    "DocumentUnreadable",
     "DocumentUnsupported",
+    "document_error",
 ]
 
 
@@ -28,6 +33,12 @@ class DocumentEmpty(DocumentError):
     """It has no bytes."""
 
     code = "document-empty"
+
+
+class DocumentUnreadable(DocumentError):
+    """The system does not let its file be read."""
+
+    code = "document-unreadable"
 
 
 class DocumentUnsupported(DocumentError):
@@ -60,6 +71,16 @@ class DocumentTooLong(DocumentError):
 
     code = "document-too-long"
     http_status = 413
+
+
+def document_error(told: Mapping[str, Any]) -> DocumentError:
+    """Return the error that a job's report tells, in the shape of `HoldfastError.to_dict`."""
+    kinds = {kind.code: kind for kind in DocumentError.__subclasses__()}
+    kind = kinds.get(str(told.get("code")), DocumentError)
+    return kind(
+        str(told.get("message", "it was not converted")), why=str(told.get("why", "")),
+        hint=str(told.get("hint", "")),
+    )  # fmt: skip
 
 
 class DocumentBomb(DocumentError):

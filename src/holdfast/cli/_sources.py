@@ -1,4 +1,4 @@
-"""Recordings by what a person named: files, patterns, folders; and where what is read goes."""
+"""What a person named: files, patterns, folders; and where what comes of them goes."""
 
 from __future__ import annotations
 
@@ -6,101 +6,119 @@ import glob
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.errors import ConfigInvalid
 
-__all__ = ["found_recordings", "outputs"]
-
-# Of files for what is read.
-_TEXTS = frozenset({".txt", ".srt", ".vtt", ".json"})
-
-# What folders and patterns are searched for; a file that is named may have any suffix.
-_SUFFIXES = frozenset({
-    ".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga", ".mpeg", ".m4a", ".mp4",
-    ".mov", ".aac", ".webm", ".mka", ".mkv", ".aiff", ".aif", ".amr", ".caf", ".au",
-})  # fmt: skip
+__all__ = ["Kind", "found_sources", "outputs"]
 
 
-def found_recordings(named: Sequence[str]) -> tuple[list[tuple[Path, Path]], list[ConfigInvalid]]:
-    """Return recordings, each once, and each with the folder that it was found in.
+class Kind(NamedTuple):
+    """What is looked for.
+
+    Attributes:
+        noun: what it is called, such as ``recording``.
+        command: that takes it.
+        suffixes: what folders and patterns are searched for; a file that is named may have any.
+        made: suffixes of what comes of it.
+    """
+
+    noun: str
+    command: str
+    suffixes: frozenset[str]
+    made: frozenset[str]
+
+
+def found_sources(
+    named: Sequence[str], kind: Kind
+) -> tuple[list[tuple[Path, Path]], list[ConfigInvalid]]:
+    """Return files, each once, and each with the folder that it was found in.
 
     Patterns are matched here too: not every shell does it.
 
     Returns:
-        the recordings, and what is wrong with names of which there are none.
+        the files, and what is wrong with names of which there are none.
     """
     found: dict[str, tuple[Path, Path]] = {}
     wrong = []
     for name in named:
         path = Path(name)
         if path.is_dir():
-            own = dict.fromkeys(_recordings(path.rglob("*")), path)
+            own = dict.fromkeys(_of_kind(path.rglob("*"), kind), path)
         elif path.is_file():
             own = {path: path.parent}
         else:
             matching = map(Path, glob.glob(name, recursive=True))  # noqa: PTH207
-            own = {each: each.parent for each in _recordings(matching)}
+            own = {each: each.parent for each in _of_kind(matching, kind)}
         if not own:
-            wrong.append(_none(name, path))
+            wrong.append(_none(name, path, kind))
         for each, folder in own.items():
             found.setdefault(os.path.abspath(each), (each, folder))  # noqa: PTH100 - and no ".."
     return list(found.values()), wrong
 
 
-def _none(name: str, path: Path) -> ConfigInvalid:
-    why, hint = "there is no such file", "holdfast transcribe RECORDING ..."
+def _none(name: str, path: Path, kind: Kind) -> ConfigInvalid:
+    why, hint = "there is no such file", f"holdfast {kind.command} {kind.noun.upper()} ..."
     if path.is_dir():
         why = "it is a folder without any"
     elif path.exists() or name == "-":
-        why = "it is a pipe or a device, and a recording must be a file: one goes back in it"
-        hint = "cat PIPE > recording.wav; holdfast transcribe recording.wav"
-    return ConfigInvalid(f"there is no recording {name}", why=why, hint=hint)
+        why = f"it is a pipe or a device, and a {kind.noun} must be a file: one goes back in it"
+        suffix = min(kind.suffixes)
+        hint = f"cat PIPE > {kind.noun}{suffix}; holdfast {kind.command} {kind.noun}{suffix}"
+    return ConfigInvalid(f"there is no {kind.noun} {name}", why=why, hint=hint)
 
 
-def _recordings(paths: Iterable[Path]) -> list[Path]:
-    return [each for each in sorted(paths) if each.suffix.lower() in _SUFFIXES and each.is_file()]
+def _of_kind(paths: Iterable[Path], kind: Kind) -> list[Path]:
+    return [
+        each for each in sorted(paths) if each.suffix.lower() in kind.suffixes and each.is_file()
+    ]
 
 
 def outputs(
-    sources: Sequence[tuple[Path, Path]], named: Sequence[str], output: Path | None, suffix: str
+    sources: Sequence[tuple[Path, Path]],
+    named: Sequence[str],
+    output: Path | None,
+    suffix: str,
+    kind: Kind,
 ) -> list[Path | None]:
-    """Return the file for what is read of each recording; None: the terminal.
+    """Return the file for what comes of each source; None: the terminal.
 
-    Where two recordings would write one file, both keep their own suffix in its name; where that is
+    Where two would write one file, both keep their own suffix in its name; where that is
     not enough, the folders that they are in are made in the output, too.
 
     Args:
-        sources: of `found_recordings`.
+        sources: of `found_sources`.
         named: as a person did.
         output: a file, or a folder; None: beside each of several, and the terminal for one.
         suffix: of what is written.
+        kind: of the sources.
 
     Raises:
-        ConfigInvalid: several recordings would go into one file, or one over a recording.
+        ConfigInvalid: several would go into one file, or one over a source.
     """
     one = len(sources) == 1 and not Path(named[0]).is_dir()
     if one and output is None:
         return [None]
     if one and output is not None and output.suffix and not output.is_dir():
-        if output.suffix.lower() in _SUFFIXES:
-            raise _written_over(output)
+        if output.suffix.lower() in kind.suffixes - kind.made:
+            raise _written_over(output, kind)
         targets = [output]
     else:
-        targets = _in_folders(sources, output, suffix)
+        targets = _in_folders(sources, output, suffix, kind)
     for target in targets:
         if any(_is_one(target, path) for path, _ in sources):
-            raise _written_over(target)
+            raise _written_over(target, kind)
     return [*targets]
 
 
 def _in_folders(
-    sources: Sequence[tuple[Path, Path]], output: Path | None, suffix: str
+    sources: Sequence[tuple[Path, Path]], output: Path | None, suffix: str, kind: Kind
 ) -> list[Path]:
     if output is not None and not output.is_dir():
-        known = output.suffix.lower() in _TEXTS | _SUFFIXES
+        known = output.suffix.lower() in kind.made | kind.suffixes
         if known or output.is_file():
             raise ConfigInvalid(
-                f"{output} is a file", why="what is read goes into several, or into a folder's",
+                f"{output} is a file", why="what comes of several goes into as many, or a folder's",
                 hint="-o FOLDER",
             )  # fmt: skip
     targets = _targets(sources, output, suffix)
@@ -113,14 +131,14 @@ def _in_folders(
         both = [str(path) for (path, _), own in zip(sources, targets, strict=True) if own == twice]
         raise ConfigInvalid(
             f"{' and '.join(both)} would both go into {twice}", why="one of them would be lost",
-            hint="read them one by one, each with its own -o FILE",
+            hint="name them one by one, each with its own -o FILE",
         )  # fmt: skip
     return targets
 
 
-def _written_over(output: Path) -> ConfigInvalid:
+def _written_over(output: Path, kind: Kind) -> ConfigInvalid:
     return ConfigInvalid(
-        f"{output} would be written over", why="it is a recording, or has a recording's name",
+        f"{output} would be written over", why=f"it is a {kind.noun}, or has a {kind.noun}'s name",
         hint="-o TEXT.txt",
     )  # fmt: skip
 

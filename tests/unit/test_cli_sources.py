@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.cli._recordings import found_recordings, outputs
+from holdfast.cli._sources import found_sources, outputs
+from holdfast.cli._transcribe import RECORDINGS
 from holdfast.errors import ConfigInvalid
 
 NAMES = st.builds(
@@ -30,9 +31,9 @@ def test_no_two_recordings_go_into_one_file(names: list[str], out: str | None, o
     if any(".wav." in name for name in names):
         # Such as a.wav.mp3 beside a.wav and a.mp3: it looks like another's output.
         with contextlib.suppress(ConfigInvalid):
-            assert len(set(outputs(sources, names, output, "txt"))) == len(names)
+            assert len(set(outputs(sources, names, output, "txt", RECORDINGS))) == len(names)
         return
-    targets = outputs(sources, names, output, "txt")
+    targets = outputs(sources, names, output, "txt", RECORDINGS)
     assert len(set(targets)) == len(names)
     for name, target in zip(names, targets, strict=True):
         assert target is not None
@@ -50,20 +51,20 @@ def test_a_recording_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
         str(tmp_path / "*.wav"),
         str(tmp_path / ".." / tmp_path.name),
     ]
-    assert [path for path, _ in found_recordings(named)[0]] == [file]
+    assert [path for path, _ in found_sources(named, RECORDINGS)[0]] == [file]
 
 
 def test_a_file_cannot_hold_several(tmp_path: Path) -> None:
     (tmp_path / "all.txt").touch()
     sources = [(tmp_path / name, tmp_path) for name in ("a.wav", "b.wav")]
     with pytest.raises(ConfigInvalid, match="is a file"):
-        outputs(sources, ["a.wav", "b.wav"], tmp_path / "all.txt", "txt")
+        outputs(sources, ["a.wav", "b.wav"], tmp_path / "all.txt", "txt", RECORDINGS)
 
 
 def test_what_would_be_lost_is_named() -> None:
     sources = [(Path(name), Path()) for name in ("a.wav", "a.flac", "a.wav.mp3")]
     with pytest.raises(ConfigInvalid, match=r"a\.wav and a\.wav\.mp3 would both go into"):
-        outputs(sources, ["."], None, "txt")
+        outputs(sources, ["."], None, "txt", RECORDINGS)
 
 
 def test_a_name_of_nothing_does_not_keep_others_from_being_found(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_name_of_nothing_does_not_keep_others_from_being_found(tmp_path: Path)
         str(tmp_path / "empty"),
         str(tmp_path / "pipe"),
     ]
-    found, wrong = found_recordings(named)
+    found, wrong = found_sources(named, RECORDINGS)
     assert [path.name for path, _ in found] == ["talk.wav"]
     whys = ["no such file", "a folder without any", "a pipe or a device"]
     assert all(why in str(error) for why, error in zip(whys, wrong, strict=True))
