@@ -110,7 +110,7 @@ def test_a_report_keeps_its_headings_and_paragraphs_over_pages(engine: DoclingEn
 
 def test_a_scan_is_read(engine: DoclingEngine) -> None:
     text = markdown(engine, "scan.png", scan_of(MADE["invoice.pdf"]()))
-    assert in_order(text, "Invoice 2026-117", "Dear keeper", "Lamp oil", "Please pay")
+    assert in_order(text, "## Invoice 2026-117\n", "Dear keeper", "Lamp oil", "Please pay")
     assert table_in(text)[1] == ["Lamp oil", "12", "3.50", "42.00"]
     unread = markdown(engine, "scan.png", scan_of(MADE["invoice.pdf"]()), ocr=False)
     assert "Lamp" not in unread

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from holdfast.documents._worker_main import STUCK
 from holdfast.errors import HoldfastError
 from holdfast.jobs import JobStorageFailed, SqliteJobs
-from holdfast.runtime import WorkerDied
+from holdfast.runtime import WorkerDied, usable_cores
 
 __all__ = ["DocumentWorkers", "WorkersAsked"]
 
@@ -72,6 +72,9 @@ class DocumentWorkers:
     def __init__(self, asked: WorkersAsked) -> None:
         self._asked = asked
         self._store = SqliteJobs(asked.database)
+        # Of each: so that all of them together have a thread for each core.
+        share = max(usable_cores() // asked.processes, 1)
+        self._threads_each = os.environ.get("OMP_NUM_THREADS") or str(share)
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._about: Mapping[str, Any] | None = None
@@ -144,6 +147,7 @@ class DocumentWorkers:
         with subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            env=os.environ | {"OMP_NUM_THREADS": self._threads_each},
         ) as child:  # fmt: skip
             with self._changed:
                 self._children[place] = child

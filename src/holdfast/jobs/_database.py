@@ -43,6 +43,7 @@ class Database:
             # journal that it has.
             with contextlib.suppress(sqlite3.OperationalError):
                 self.execute("PRAGMA journal_mode = WAL")
+            self._ahead = self.one("PRAGMA journal_mode") == "wal"
             self.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(f"BEGIN IMMEDIATE; {tables} COMMIT;")
 
@@ -64,12 +65,18 @@ class Database:
         return int(self.one(query, *values))
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """One transaction: all that the block does, or nothing. Within another it is part of it."""
+    def changing(self, *, durable: bool = False) -> Iterator[None]:
+        """One transaction: all that the block does, or nothing. Within another it is part of it.
+
+        What is written ahead survives the death of any process, and the loss of power once a later
+        transaction was ``durable``: that one waits for the disk, for all before it, too.
+        """
         with self._turn, self._translated():
             if self._connection.in_transaction:
                 yield
                 return
+            if self._ahead:
+                self.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield

@@ -32,8 +32,6 @@ class Pieces:
 
     def put(self, job: str, name: str, pieces: Iterable[bytes]) -> int:
         """Keep a file; return its length."""
-        with self._db.changing():
-            self._db.execute("DELETE FROM pieces WHERE job = ? AND name = ?", (job, name))
         size = number = 0
         waiting: list[bytes] = []
         for piece in _cut(pieces):
@@ -49,6 +47,8 @@ class Pieces:
     def _append(self, job: str, name: str, number: int, pieces: Sequence[bytes]) -> int:
         now = time.time()
         with self._db.changing():
+            if not number:
+                self._db.execute("DELETE FROM pieces WHERE job = ? AND name = ?", (job, name))
             self._db.execute_many(
                 "INSERT INTO pieces VALUES (?, ?, ?, ?, ?)",
                 [(job, name, number + at, now, piece) for at, piece in enumerate(pieces)],

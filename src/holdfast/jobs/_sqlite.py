@@ -91,7 +91,7 @@ class SqliteJobs:
 
     def submit(self, job: str, new: NewJob, limits: Limits = _USUAL) -> JobStatus:
         """Take a job; see `JobStore`."""
-        with self._db.changing():
+        with self._db.changing(durable=True):
             self._check_limits(new.owner, limits)
             if self._db.one("SELECT 1 FROM jobs WHERE id = ?", job) is not None:
                 raise JobInvalid(
@@ -199,7 +199,7 @@ class SqliteJobs:
 
     def finish(self, claim: Claim, outcome: Outcome) -> JobStatus:
         """Say how an attempt ended; see `JobStore`."""
-        with self._db.changing():
+        with self._db.changing(durable=True):
             self._check_claim(claim)
             self._end_attempt(claim.id, outcome)
             return self._status(claim.id)
@@ -250,7 +250,7 @@ class SqliteJobs:
 
     def cancel(self, job: str) -> JobStatus:
         """Have a job end; see `JobStore`."""
-        with self._db.changing():
+        with self._db.changing(durable=True):
             found = self._status(job)
             if not found.is_finished:
                 self._db.execute(
@@ -263,7 +263,7 @@ class SqliteJobs:
 
     def delete(self, job: str) -> None:
         """Forget a finished job; see `JobStore`."""
-        with self._db.changing():
+        with self._db.changing(durable=True):
             if self._status(job).is_finished:
                 self._db.execute("DELETE FROM jobs WHERE id = ?", (job,))
                 self._pieces.drop(job)

@@ -41,6 +41,7 @@ class JobStore(Protocol):
     def put_blob(self, job: str, name: str, pieces: Iterable[bytes]) -> int:
         """Keep a file of a job, which need not be there yet; return its length.
 
+        It is as safe as the next `submit` or `finish`, which is what makes anything of it.
         One of the same name is replaced. What belongs to no job is gone after an hour.
         """
 

@@ -127,6 +127,7 @@ class DoclingEngine:
 def _made(options: ConvertOptions) -> Any:
     from docling.datamodel.base_models import InputFormat
     from docling.datamodel.pipeline_options import (
+        OcrMode,
         RapidOcrOptions,
         ThreadedPdfPipelineOptions,
     )
@@ -138,7 +139,9 @@ def _made(options: ConvertOptions) -> Any:
         layout_options=GeometryLayoutOptions(),
         do_table_structure=False,  # the layout brings its tables along
         do_ocr=options.ocr or options.force_ocr,
-        ocr_options=RapidOcrOptions(backend="onnxruntime", force_full_page_ocr=options.force_ocr),
+        ocr_options=RapidOcrOptions(
+            backend="onnxruntime", mode=OcrMode.FULL_PAGE if options.force_ocr else OcrMode.DEFAULT
+        ),
         generate_picture_images=options.images == "embedded",
     )
     how: dict[str, Any] = {"pipeline_cls": GeometryPdfPipeline, "pipeline_options": pipeline}

@@ -16,7 +16,7 @@ BULLET = re.compile(
     r"^\s*(?:[•‣◦▪▫●○■□◆\u2013\u2014*·∙-]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)])(?:\s+|$)"
 )
 _ENDED = re.compile(r"[.!?:;”\"')\]]$")
-_SAME_SIZE, _NEARLY = 0.12, 0.3
+_SAME_SIZE, _NEARLY = 0.12, 0.2
 _FURTHER = 1.35  # of the leading: more between two lines parts paragraphs
 _LARGE, _TIGHT = 1.1, 1.6
 
