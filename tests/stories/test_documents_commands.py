@@ -91,7 +91,9 @@ def test_what_somebody_wrote_is_left_alone(desk: Desk) -> None:
     assert refused.returncode == 2
     assert "light.md would be written over" in refused.stderr
     assert desk.read("light.md") == "mine"
-    assert not (desk.folder / "ships.md").exists()
+    assert refused.stdout == "ships.md\n"  # it stops no other
+    assert desk.run("light.docx", "ships.xlsx", "--again").returncode == 0
+    assert desk.read("light.md").startswith("# The light")
 
 
 def test_one_bad_document_stops_nobody_and_is_reported(desk: Desk) -> None:

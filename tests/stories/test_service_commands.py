@@ -45,6 +45,7 @@ def test_check_of_nothing_fails_at_its_first_line(tmp_path: Path) -> None:
     done = holdfast("check", "http://127.0.0.1:9", "--wait", "0.5", env=bare(tmp_path))
     assert done.returncode == 1
     assert done.stdout.startswith("FAIL  health")
+    assert "it is asked again for 0.5 s" in done.stderr
     assert len(done.stdout.splitlines()) == 1
     done = holdfast("status", "http://127.0.0.1:9", env=bare(tmp_path))
     assert (done.returncode, done.stdout) == (11, "")

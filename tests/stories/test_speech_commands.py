@@ -115,6 +115,30 @@ def test_a_text_comes_from_a_pipe_and_sound_goes_into_one(desk: Desk) -> None:
     assert len(read_audio(desk.folder / "piped.wav", whole=False)) / 16_000 > 250
 
 
+def test_a_link_stays_one_and_a_device_too(desk: Desk) -> None:
+    (desk.folder / "deep").mkdir()
+    (desk.folder / "link.wav").symlink_to("deep/real.wav")
+    assert desk.run("say", "good morning", "-o", "link.wav").returncode == 0
+    assert (desk.folder / "link.wav").is_symlink()
+    assert len(read_audio(desk.folder / "deep/real.wav")) > 8_000
+    (desk.folder / "full.wav").symlink_to("/dev/full")
+    full = desk.run("say", "good morning", "-o", "full.wav")
+    assert full.returncode == 7
+    assert "No space left on device" in full.stderr
+    assert (desk.folder / "full.wav").is_symlink()
+
+
+def test_a_torn_recording_is_told_and_nothing_else_is(desk: Desk) -> None:
+    desk.run("say", "Seven small boats were painted blue. " * 12, "-o", "long.wav")
+    whole = (desk.folder / "long.wav").read_bytes()
+    (desk.folder / "torn.wav").write_bytes(whole[: len(whole) // 2])
+    for command in ("vad", "transcribe"):
+        torn = desk.run(command, "torn.wav")
+        assert torn.returncode == 9
+        assert "error[audio-truncated]" in torn.stderr
+        assert "leaked" not in torn.stderr
+
+
 def test_it_is_played_by_what_the_system_has(desk: Desk) -> None:
     tools = desk.folder / "tools"
     tools.mkdir()
@@ -444,12 +468,15 @@ def test_a_file_that_is_named_is_always_written_and_in_its_own_form(desk: Desk) 
 
 def test_what_was_asked_otherwise_is_read_anew_and_what_is_not_ours_stays(desk: Desk) -> None:
     desk.recording("n/talk.wav")
+    desk.recording("n/other.wav")
     notes = desk.folder / "n/talk.txt"
     notes.write_text("my precious notes")
     refused = desk.run("transcribe", "n")
     assert refused.returncode == 2
     assert "was not written by this command" in refused.stderr
+    assert refused.stdout == "n/other.txt\n"  # it stops no other
     assert notes.read_text() == "my precious notes"
+    (desk.folder / "n/other.wav").unlink()
     assert desk.run("transcribe", "n", "-o", "out", "-f", "json").returncode == 0
     assert desk.run("transcribe", "n", "-o", "out", "-f", "json").stdout == ""
     anew = desk.run("transcribe", "n", "-o", "out", "-f", "verbose_json")

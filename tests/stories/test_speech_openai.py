@@ -170,6 +170,8 @@ def test_a_model_is_told_of_by_its_id(client: OpenAI) -> None:
     listed = client.models.list().data
     assert {"speech-to-text", "text-to-speech"} <= {model.id for model in listed}
     assert [client.models.retrieve(model.id) for model in listed] == listed
+    for alias in ("whisper-1", "tts-1", "holdfast/espeak-ng"):
+        assert client.models.retrieve(alias).id == alias
     with pytest.raises(NotFoundError) as told:
         client.models.retrieve("no/such-model")
     assert told.value.code == "unknown-model"

@@ -280,6 +280,24 @@ def test_what_is_said_stays_heard_when_the_session_changes_in_its_midst(
             assert seconds == pytest.approx(expected["usage"]["seconds"], abs=1.2)
 
 
+def test_no_sound_is_in_two_turns(service: SpeechService, line: Waveform) -> None:
+    commit = json.dumps({"type": "input_audio_buffer.commit"})
+    short = {"type": "server_vad", "silence_duration_ms": 300}
+    # One sentence and the silence after it; then all that is left is committed.
+    one = line[: round(4.5 * 16_000)]
+    sent = [updated(turn_detection=short), *appended(pcm(one)), commit]
+    told = talk(service.url, sent, completed(2))
+    first, rest = of(told, f"{PREFIX}.completed")
+    assert first["transcript"]
+    assert rest["transcript"] == ""
+    assert first["usage"]["seconds"] + rest["usage"]["seconds"] <= len(one) / 16_000 + 0.1
+    # Edges that are longer than the pauses reach into nothing that was read already.
+    wide = {"type": "server_vad", "silence_duration_ms": 100, "prefix_padding_ms": 2000}
+    told = talk(service.url, [updated(turn_detection=wide), *appended(pcm(line))], completed(2))
+    turns = of(told, f"{PREFIX}.completed")
+    assert sum(turn["usage"]["seconds"] for turn in turns) <= len(line) / 16_000 + 0.1
+
+
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 48_000])
 def test_a_turn_that_is_committed_is_all_that_was_sent(
     service: SpeechService, line: Waveform, rate_hz: int
@@ -308,6 +326,23 @@ def test_the_session_tells_what_is_in_force(service: SpeechService) -> None:
             "type": "server_vad", "threshold": threshold, "prefix_padding_ms": 300,
             "silence_duration_ms": 500,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"event_id": "\ud800", "type": "x"},
+        {"type": "session.update", "session": {"type": "transcription", "audio": {
+            "input": {"transcription": {"prompt": "\ud800"}}}}},
+    ],
+    ids=["event_id", "prompt"],
+)  # fmt: skip
+def test_half_a_character_is_told_and_the_session_goes_on(
+    service: SpeechService, line: Waveform, half: dict[str, Any]
+) -> None:
+    told = talk(service.url, [json.dumps(half), *appended(pcm(line))], completed(2))
+    (error,) = of(told, "error")
+    assert "half a character" in error["error"]["message"]
 
 
 def test_a_client_that_leaves_leaves_nothing(service: SpeechService, line: Waveform) -> None:

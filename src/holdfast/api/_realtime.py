@@ -120,6 +120,13 @@ class _Line:
             content = None
         if not isinstance(content, dict) or not isinstance(content.get("type"), str):
             raise OptionInvalid("this is no event", why="it is no JSON object with a type")
+        if "\\u" in str(message.get("text")):
+            try:
+                json.dumps(content, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise OptionInvalid(
+                    "this is no event", why="it has half a character, which nothing can hold"
+                ) from error
         return content
 
     async def close(self, code: int) -> None:

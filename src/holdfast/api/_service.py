@@ -13,7 +13,7 @@ from holdfast.api._errors import error_body
 from holdfast.api._observe import Metrics
 from holdfast.api._schemas import refusals
 from holdfast.runtime import ModelStatus, UnknownModel, retry_after_s
-from holdfast.wiring import VAD_MODEL, Services
+from holdfast.wiring import STT_MODEL, TTS_MODEL, VAD_MODEL, Services
 
 # The example lets those who try the description out meet a model that there is.
 ModelId = Annotated[
@@ -87,10 +87,14 @@ def model_routes(services: Services) -> APIRouter:
 
     @router.get("/v1/models/{model:path}", responses=refusals(404, 422))
     async def openai_model(model: ModelId) -> dict[str, Any]:
-        """Tell of one model in OpenAI's form."""
+        """Tell of one model in OpenAI's form, by any name that requests may call it by."""
+        aliases = {
+            STT_MODEL: services.service.speech_transcription_aliases,
+            TTS_MODEL: services.service.speech_synthesis_aliases,
+        }
         for status in supervisor.statuses():
-            if status.id == model:
-                return listed(status)
+            if model in (status.id, status.repository, *aliases.get(status.id, ())):
+                return listed(status) | {"id": model}
         for other in await services.language.models():
             if other["id"] == model:
                 return dict(other)

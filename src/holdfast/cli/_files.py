@@ -22,8 +22,13 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StorageFailed: it cannot be written; what was there before is.
     """
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     part = path.with_name(temporary_name(path.name[:100]))
     try:
+        if path.exists() and not path.is_file():  # a device, or a pipe: it stays what it is
+            with path.open("wb") as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:
             yield file

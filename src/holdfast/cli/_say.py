@@ -53,7 +53,13 @@ def add_say(commands: Any) -> None:
                      "pcm; - for WAV on standard output")  # fmt: skip
     say.add_argument("--play", action="store_true", help="play it (also without --output)")
     say.add_argument("--voice", default="", metavar="ID", help="one of --voices")
-    say.add_argument("--speed", type=float, default=1.0, metavar="N", help="0.25 to 4 (1)")
+    say.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="0.25 to 4 (1); espeak-ng goes no slower than 0.46",
+    )
     say.add_argument("--voices", action="store_true", help="list the voices, and say nothing")
     say.add_argument("--profile", metavar="NAME", help="starter (default), standard or gpu")
     say.set_defaults(run=_say)

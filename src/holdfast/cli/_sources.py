@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from holdfast.errors import ConfigInvalid
 
-__all__ = ["Kind", "found_sources", "outputs"]
+__all__ = ["Kind", "found_sources", "outputs", "written_over"]
 
 
 class Kind(NamedTuple):
@@ -140,6 +140,14 @@ def _written_over(output: Path, kind: Kind) -> ConfigInvalid:
     return ConfigInvalid(
         f"{output} would be written over", why=f"it is a {kind.noun}, or has a {kind.noun}'s name",
         hint="-o TEXT.txt",
+    )  # fmt: skip
+
+
+def written_over(target: Path) -> ConfigInvalid:
+    """Return what to say of a file of somebody else's that has an output's name."""
+    return ConfigInvalid(
+        f"{target} would be written over", why="it was not written by this command",
+        hint="--again writes over it; -o FOLDER leaves it alone",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from holdfast.cli._count import Count
 from holdfast.cli._files import new_file
 from holdfast.cli._readings import Readings
 from holdfast.cli._running import running
-from holdfast.cli._sources import Kind, found_sources, outputs
+from holdfast.cli._sources import Kind, found_sources, outputs, written_over
 from holdfast.cli.service import await_ready, say_failures_once, services_for
 from holdfast.errors import ConfigInvalid
 
@@ -105,7 +105,8 @@ def _transcribe(args: argparse.Namespace, context: Context) -> int:
     # A file that a person names is written, whatever is in it; of a folder's some may be done.
     resumes = any(each.target not in (None, output) for each in work) and not args.again
     readings = _readings(args, form, services.supervisor.status(STT_MODEL))
-    left = _left(work, readings, context) if resumes else work
+    left, foreign = _left(work, readings, context) if resumes else (work, [])
+    wrong += foreign
     for error in wrong:
         context.tell(render_error(error, as_json=context.json))
     code = wrong[0].exit_code if wrong else 0
@@ -135,29 +136,21 @@ def _readings(args: argparse.Namespace, form: str, model: ModelStatus) -> Readin
     )
 
 
-def _left(work: Sequence[_Work], readings: Readings, context: Context) -> list[_Work]:
-    """Return what is still to be read.
-
-    Raises:
-        ConfigInvalid: something else would be written over.
-    """
-    left = [
-        each for each in work
-        if each.target is None or not readings.has(each.target, each.source)
-    ]  # fmt: skip
-    foreign = [
-        each.target for each in left if each.target is not None and readings.is_foreign(each.target)
-    ]
-    if foreign:
-        raise ConfigInvalid(
-            f"{', '.join(map(str, foreign[:5]))}{' ...' if len(foreign) > 5 else ''} would be "
-            "written over",
-            why="it was not written by this command",
-            hint="--again writes over it; -o FOLDER leaves it alone",
-        )
-    if len(left) < len(work):
-        context.say(f"{len(work) - len(left)} of {len(work)} are read already (--again: anew)")
-    return left
+def _left(
+    work: Sequence[_Work], readings: Readings, context: Context
+) -> tuple[list[_Work], list[ConfigInvalid]]:
+    """Return what is still to be read, and what is wrong with the rest."""
+    left, wrong, done = [], [], 0
+    for each in work:
+        if each.target is not None and readings.has(each.target, each.source):
+            done += 1
+        elif each.target is not None and readings.is_foreign(each.target):
+            wrong.append(written_over(each.target))
+        else:
+            left.append(each)
+    if done:
+        context.say(f"{done} of {len(work)} are read already (--again: anew)")
+    return left, wrong
 
 
 def _form(args: argparse.Namespace, output: Path | None) -> str:

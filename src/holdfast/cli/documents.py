@@ -16,7 +16,7 @@ from holdfast.cli._context import Context, folder, render_error
 from holdfast.cli._count import Count
 from holdfast.cli._files import new_file
 from holdfast.cli._readings import Readings
-from holdfast.cli._sources import Kind, found_sources, outputs
+from holdfast.cli._sources import Kind, found_sources, outputs, written_over
 from holdfast.cli.service import extra
 from holdfast.errors import ConfigInvalid, HoldfastError
 
@@ -124,7 +124,8 @@ def _convert(args: argparse.Namespace, context: Context) -> int:
     if wrong and not sources:
         raise wrong[0]
     work = _work(args, sources, output, forms)
-    left = _left(work, readings, context, output, again=args.again)
+    left, foreign = (work, []) if args.again else _left(work, readings, context, output)
+    wrong += foreign
     for error in wrong:
         context.tell(render_error(error, as_json=context.json))
     code = wrong[0].exit_code if wrong else 0
@@ -180,31 +181,24 @@ def _work(
 
 
 def _left(
-    work: Sequence[_Work], readings: Readings, context: Context, output: Path | None, *, again: bool
-) -> list[_Work]:
-    """Return what is still to be converted.
-
-    Raises:
-        ConfigInvalid: something else would be written over.
-    """
-    left, foreign = [], []
+    work: Sequence[_Work], readings: Readings, context: Context, output: Path | None
+) -> tuple[list[_Work], list[ConfigInvalid]]:
+    """Return what is still to be converted, and what is wrong with the rest."""
+    left, wrong, done = [], [], 0
     for each in work:
         targets = [] if each.targets is None else [*each.targets.values()]
-        if again or not targets or targets == [output]:
+        foreign = [target for target in targets if readings.is_foreign(target)]
+        if not targets or targets == [output]:
             left.append(each)
-        elif not all(readings.has(target, each.source) for target in targets):
+        elif all(readings.has(target, each.source) for target in targets):
+            done += 1
+        elif foreign:
+            wrong.append(written_over(foreign[0]))
+        else:
             left.append(each)
-            foreign += [target for target in targets if readings.is_foreign(target)]
-    if foreign:
-        raise ConfigInvalid(
-            f"{', '.join(map(str, foreign[:5]))}{' ...' if len(foreign) > 5 else ''} would be "
-            "written over",
-            why="it was not written by this command",
-            hint="--again writes over it; -o FOLDER leaves it alone",
-        )
-    if len(left) < len(work):
-        context.say(f"{len(work) - len(left)} of {len(work)} are converted already (--again: anew)")
-    return left
+    if done:
+        context.say(f"{done} of {len(work)} are converted already (--again: anew)")
+    return left, wrong
 
 
 @contextmanager

@@ -161,9 +161,15 @@ def _about(model: Model) -> str:
 def _check(args: argparse.Namespace, context: Context) -> int:
     with extra("client"):
         from holdfast.cli._rounds import rounds
+        from holdfast.client import Client
     from holdfast.speech import sample_recording
 
     key = context.service().api_key
+    try:
+        with Client(args.url, key=key, timeout_s=10, patience_s=0) as client:
+            client.health()
+    except HoldfastError as error:
+        context.say(f"{error}; it is asked again for {args.wait:g} s")
     return _tell(context, rounds(args.url, key, sample_recording(), args.wait))
 
 

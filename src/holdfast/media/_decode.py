@@ -180,12 +180,15 @@ class _Resampler:
         import numpy as np
 
         empty = np.zeros(0, dtype=np.float32)
-        for part, rate in parts:
-            if rate != self._rate:
-                yield from self._flushed(empty)
-                self._start(rate)
-            yield part if self._stream is None else self._stream.resample_chunk(part)
-        yield from self._flushed(empty)
+        try:
+            for part, rate in parts:
+                if rate != self._rate:
+                    yield from self._flushed(empty)
+                    self._start(rate)
+                yield part if self._stream is None else self._stream.resample_chunk(part)
+            yield from self._flushed(empty)
+        finally:
+            self._stream = None  # an error keeps this frame, and what soxr holds would be told of
 
     def _start(self, rate: int) -> None:
         import soxr

@@ -55,6 +55,7 @@ class Listener:
         self._open: int | None = None  # where the turn began that was told of
         self._held: list[Waveform] = []
         self._held_from = 0
+        self._told_until = 0  # what was in a turn is in no other one
         self.total = 0
         self._begin(detection)
 
@@ -65,12 +66,16 @@ class Listener:
         self._finder = _finder(self._usual)
         self._state: object = None
         self._taken = 0  # of the finder's segments
-        self._offset = self._held_from  # of the line, where the finder began
+        self._offset = self._untold_from  # of the line, where the finder began
 
     @property
     def held_s(self) -> float:
-        """Seconds of sound that are held."""
-        return (self.total - self._held_from) / RATE_HZ
+        """Seconds of sound that are held, and were in no turn yet."""
+        return (self.total - self._untold_from) / RATE_HZ
+
+    @property
+    def _untold_from(self) -> int:
+        return max(self._held_from, self._told_until)
 
     @property
     def speaking(self) -> bool:
@@ -86,7 +91,7 @@ class Listener:
     def detect(self, detection: TurnDetection | None) -> Steps[list[Started | Stopped]]:
         """Find turns in another way from now on; what is held is kept, and looked at once more."""
         self._begin(detection)
-        return (yield from self._judged(self._between(self._held_from, self.total)))
+        return (yield from self._judged(self._between(self._untold_from, self.total)))
 
     def _judged(self, waveform: Waveform) -> Steps[list[Started | Stopped]]:
         if self._detection is None:
@@ -98,7 +103,7 @@ class Listener:
 
     def sound(self) -> Waveform:
         """Return the turn that is going on, as far as it has come; without detection all of it."""
-        return self._between(self._held_from if self._open is None else self._open, self.total)
+        return self._between(self._untold_from if self._open is None else self._open, self.total)
 
     def commit(self) -> Waveform:
         """End the turn here, whoever speaks; return it."""
@@ -130,12 +135,13 @@ class Listener:
 
     def _begun(self, start: int) -> Started:
         before = self._usual.prefix_padding_ms * RATE_HZ // 1000
-        self._open = max(start + self._offset - before, self._held_from)
+        self._open = max(start + self._offset - before, self._untold_from)
         return Started(start + self._offset)
 
     def _ended(self, stop: int) -> Stopped:
         assert self._open is not None
-        sound = self._between(self._open, min(stop + _LEAST_PAD, self.total))
+        self._told_until = min(stop + _LEAST_PAD, self.total)
+        sound = self._between(self._open, self._told_until)
         self._open = None
         return Stopped(stop, sound)
 
