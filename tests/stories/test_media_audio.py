@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from holdfast.errors import MissingExtra
 from holdfast.media import (
@@ -27,6 +28,7 @@ from holdfast.media import (
     probe_audio,
     read_audio,
 )
+from holdfast.media._lasting import Lasting
 from tests.support.audio import FORMS, LEVEL, TONE_HZ, Form, tone, tone_file, write_audio
 
 FLAC = Form("flac", "flac", "flac", 44_100)
@@ -235,3 +237,31 @@ def test_flac_gives_back_what_went_in(samples: int) -> None:
     assert np.abs(found - np.clip(waveform, -1, 1)).max() <= 1 / 32_000
     info = probe_audio(io.BytesIO(content))
     assert (info.codec, info.rate_hz, info.channels) == ("flac", 16_000, 1)
+
+
+def test_a_file_that_is_closed_while_it_is_read_is_at_its_end_and_nothing_is_printed(
+    tmp_path: Path,
+) -> None:
+    """As when a client leaves whose upload is being decoded."""
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 16_000 * 60), 16_000)
+    code = (
+        "import sys; from pathlib import Path; from holdfast.media import *\n"
+        "file = open(sys.argv[1], 'rb'); blocks = audio_blocks(Recording(file)); next(blocks)\n"
+        "file.close()\n"
+        "try:\n    sum(map(len, blocks))\nexcept (MediaError, ValueError):\n    pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # What FFmpeg is told of it; an exception would be printed from within, now and then.
+    file = path.open("rb")
+    lasting = Lasting(file)
+    assert (lasting.read(4), lasting.tell(), lasting.seek(0), lasting.seekable()) == (
+        b"fLaC", 4, 0, True,
+    )  # fmt: skip
+    file.close()
+    assert (lasting.read(4), lasting.tell(), lasting.seek(0), lasting.seekable()) == (
+        b"", -1, -1, False,
+    )  # fmt: skip

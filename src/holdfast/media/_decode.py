@@ -19,6 +19,7 @@ from holdfast.media._errors import (
     ChannelMissing,
     NotAudio,
 )
+from holdfast.media._lasting import Lasting
 from holdfast.media._source import AudioSource, RawAudio, Recording
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _opened(source: File, raw: RawAudio | None) -> Iterator[tuple[InputContainer
         options |= {"sample_rate": str(raw.rate_hz), "ch_layout": f"{raw.channels}c"}
     with ExitStack() as stack:
         # An opened file, not a name: FFmpeg would read "concat:..." or "http://..." as a protocol.
-        stream = stack.enter_context(_as_stream(source))
+        stream = Lasting(stack.enter_context(_as_stream(source)))
         try:
             opened = stack.enter_context(av.open(stream, mode="r", format=form, options=options))
         except (av.error.FFmpegError, ValueError) as error:
