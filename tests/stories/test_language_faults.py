@@ -110,6 +110,7 @@ def test_a_back_end_that_trickles_holds_no_route(tmp_path: Path) -> None:
 def test_a_back_end_that_falls_silent_is_told_of_as_it_was_until_that_is_known(
     wire: Wire, url: str, http: urllib3.PoolManager
 ) -> None:
+    until(lambda: slot(http, url)["state"] == "ready")
     wire.says[MODELS] = wire.hold
     started = time.monotonic()
     assert slot(http, url)["state"] == "ready"

@@ -18,6 +18,8 @@ _WITHIN_S = 2.0
 _FRESH_S = 5.0
 _MOMENT_S = 0.1
 _MOST_BYTES = 1_000_000
+# What a connection that was kept from the last time ends in, once the server has closed it.
+_CLOSED = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 
 
 class Look:
@@ -71,7 +73,10 @@ class Look:
     async def _look(self) -> None:
         try:
             async with asyncio.timeout(_WITHIN_S):
-                await self._ask()
+                try:
+                    await self._ask()
+                except _CLOSED:
+                    await self._ask()  # on a new connection: the one that was kept had ended
         except TimeoutError:
             why = f"it did not tell its models within {_WITHIN_S:g} s"
             self.failed(Trouble(why, "is it running, and not overloaded?", silent=True))

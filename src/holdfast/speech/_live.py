@@ -140,9 +140,8 @@ class Listener:
 
     def _ended(self, stop: int) -> Stopped:
         assert self._open is not None
-        self._told_until = min(stop + _LEAST_PAD, self.total)
-        sound = self._between(self._open, self._told_until)
-        self._open = None
+        sound = self._between(self._open, min(stop + _LEAST_PAD, self.total))
+        self._open, self._told_until = None, stop
         return Stopped(stop, sound)
 
     def _between(self, start: int, stop: int) -> Waveform:
