@@ -157,14 +157,13 @@ def _work(
     forms: Sequence[str],
 ) -> list[_Work]:
     paths = [path for path, _ in sources]
-    if args.output == "-" or (args.output is None and len(paths) == 1 and len(forms) == 1):
-        if len(forms) > 1:
-            raise ConfigInvalid(
-                "the terminal takes one form at a time", why=f"--to has {', '.join(forms)}",
-                hint="-o FOLDER",
-            )  # fmt: skip
-        if len(paths) == 1 or args.output == "-":
-            return [_Work(path, None) for path in paths]
+    if args.output == "-" and len(forms) > 1:
+        raise ConfigInvalid(
+            "the terminal takes one form at a time", why=f"--to has {', '.join(forms)}",
+            hint="-o FOLDER",
+        )  # fmt: skip
+    if args.output == "-" or (args.output is None and len(paths) == len(forms) == 1):
+        return [_Work(path, None) for path in paths]
     if output is not None and output.suffix and not output.is_dir() and len(forms) > 1:
         raise ConfigInvalid(
             f"{output} takes one form", why=f"--to has {', '.join(forms)}", hint="-o FOLDER"

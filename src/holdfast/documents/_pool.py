@@ -151,6 +151,8 @@ class DocumentWorkers:
         ) as child:  # fmt: skip
             with self._changed:
                 self._children[place] = child
+                if self._closing.is_set():
+                    child.kill()  # begun too late to be told to end
             try:
                 told = asked._asdict() | {"worker": worker}
                 _tell(child, json.dumps(told, default=os.fspath))
