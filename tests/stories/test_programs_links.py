@@ -147,6 +147,29 @@ print(json.dumps([sorted(set(results)), [taken, in_the_way], other.read_bytes()[
     assert found == [["done"], ["EEXIST", "EEXIST"], "yyyyy"]
 
 
+def test_a_link_that_others_remove_and_make_anew_all_the_time_is_there_or_in_the_way(
+    tmp_path: Path,
+) -> None:
+    program = """
+import threading
+link = home / "link"; stop = threading.Event(); found = set()
+def churn():
+    while not stop.is_set():
+        link.unlink(missing_ok=True)
+        outcome(lambda: fallback._original("blob", link))
+others = [threading.Thread(target=churn) for _ in range(2)]
+sys.setswitchinterval(1e-5)
+for other in others: other.start()
+for _ in range(4000):
+    found.add(outcome(lambda: os.symlink("blob", link)))
+stop.set()
+for other in others: other.join()
+print(json.dumps(sorted(found - {"done", "EEXIST"})))
+"""
+    found, _ = told(program, tmp_path / "home")
+    assert found == []
+
+
 def test_a_relative_link_begins_where_its_folder_really_lies(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "real" / "x" / "y").mkdir(parents=True)

@@ -160,6 +160,9 @@ class DocumentWorkers:
                 self._note(child, child.stdout.readline())
                 child.wait()
             finally:
+                assert child.stdin is not None
+                with contextlib.suppress(OSError):
+                    child.stdin.close()  # with what it was told and has not read
                 with self._changed:
                     self._children.pop(place, None)
                 self._give_back(worker, child)

@@ -157,7 +157,10 @@ class LinkFallback:
     def _made_before(self, src: str, source: str, target: str) -> bool:
         """Return whether this very link, or what stands in for it, is there already."""
         if os.path.islink(target):
-            return os.readlink(target) == src
+            try:
+                return os.readlink(target) == src
+            except OSError:
+                return False  # another process has removed it since
         if os.path.normpath(source) == target:
             return False
         # A file is a link's stand-in only where links are refused.
