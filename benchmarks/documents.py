@@ -20,7 +20,13 @@ from tests.support.documents import MADE, scan_of
 
 from benchmarks.figures import Row, Section
 from benchmarks.program import options, report
-from holdfast.documents import ConvertOptions, DocumentWorkers, WorkersAsked, document_job
+from holdfast.documents import (
+    ConvertOptions,
+    DocumentWorkers,
+    Source,
+    WorkersAsked,
+    document_job,
+)
 from holdfast.jobs import JobState, Limits, SqliteJobs
 
 ONE, TWO = 0.95, 1.6
@@ -87,7 +93,7 @@ class Queue:
             self._number += 1
             names.append(f"j{self._number}")
             self._jobs.put_blob(names[-1], "in/0", [path.read_bytes()])
-            job = document_job("benchmark", [path.name], ConvertOptions())
+            job = document_job("benchmark", [Source(path.name)], ConvertOptions())
             self._jobs.submit(names[-1], job, Limits(10**6, 10**6))
         while not all(self._jobs.status(name).is_finished for name in names[-8:]):
             time.sleep(0.01)

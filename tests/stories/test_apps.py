@@ -20,6 +20,7 @@ import urllib3
 from holdfast.speech import sample_recording
 from tests.support.audio import Form, tone_file
 from tests.support.deny import deny_prefix
+from tests.support.serving import NO_DOCUMENTS
 from tests.support.users import stranger_user
 
 SEGMENTS = [{"start": 482, "end": 2206}, {"start": 4130, "end": 6718}]
@@ -29,7 +30,7 @@ Run = subprocess.CompletedProcess[str]
 
 def bare(home: Path, **more: str) -> dict[str, str]:
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "HOLDFAST_HOME": str(home / "models")}
-    return env | more
+    return env | NO_DOCUMENTS | more
 
 
 def holdfast(*arguments: str | Path, env: Mapping[str, str], prefix: tuple[str, ...] = ()) -> Run:

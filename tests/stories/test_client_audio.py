@@ -27,7 +27,7 @@ SPOKEN = [(0.48, 2.21), (4.13, 6.72)]  # where the sample's README says that som
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
     env = {"HOLDFAST_HOME": str(home), "HOME": str(home)}
-    service = ServiceSettings(data=home / "data")
+    service = ServiceSettings(documents_processes=0, data=home / "data")
     models = (VAD_MODEL, VOICE_MODEL, STT_MODEL, TTS_MODEL)
     services = configured_services(Settings.from_env(env), service, env, only=models)
     with running_server(services, ServerSettings(port=0)) as running:

@@ -17,6 +17,7 @@ from holdfast.documents import (
     OUTPUTS,
     ConvertOptions,
     DocumentWorkers,
+    Source,
     WorkersAsked,
     document_job,
     results,
@@ -56,7 +57,8 @@ class Office:
             data = content if isinstance(content, bytes) else content.encode()
             self.jobs.put_blob(job, f"in/{at}", [data])
         named = names or [f"{job}-{at}.txt" for at in range(len(contents))]
-        self.jobs.submit(job, document_job("ada", named, ConvertOptions(**options)))
+        sources = [Source(name) for name in named]
+        self.jobs.submit(job, document_job("ada", sources, ConvertOptions(**options)))
 
     def until(
         self, job: str, wanted: Callable[[JobStatus], bool], within_s: float = 40

@@ -44,7 +44,10 @@ def back_end() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def serving(home: Path, url: str, key: str | None = KEY) -> Iterator[str]:
     env = {"HOLDFAST_HOME": str(home), "HOME": str(home)}
     service = ServiceSettings(
-        language_url=url, language_key=Secret(key) if key else None, deadline_s=20
+        documents_processes=0,
+        language_url=url,
+        language_key=Secret(key) if key else None,
+        deadline_s=20,
     )
     services = services_of(provide_starter(Settings.from_env(env), env), service=service)
     with running_server(services, ServerSettings(port=0, key=Secret("front-key"))) as running:

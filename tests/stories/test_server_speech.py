@@ -302,7 +302,7 @@ def stuck(released: threading.Event, begun: threading.Event) -> Provide:
 
 def test_the_port_answers_before_anything_is_ready(client: urllib3.PoolManager) -> None:
     released, begun = threading.Event(), threading.Event()
-    patience = ServiceSettings(wait_s=0.3)
+    patience = ServiceSettings(documents_processes=0, wait_s=0.3)
     services = services_of(
         stuck(released, begun), service=patience, only=(VAD_MODEL,), backoff=Backoff(7, 7)
     )
@@ -354,7 +354,9 @@ def test_a_model_in_a_process_of_its_own_answers_over_http(
 ) -> None:
     env = {"HOLDFAST_HOME": str(tmp_path), "HOME": str(tmp_path)}
     settings = Settings.from_env(env)
-    apart = ServiceSettings(models={"silero-vad": ModelSettings(isolate=True)})
+    apart = ServiceSettings(
+        documents_processes=0, models={"silero-vad": ModelSettings(isolate=True)}
+    )
     services = services_of(
         provide_starter(settings, env), verify_stored(settings, env), service=apart
     )

@@ -259,7 +259,9 @@ def _enrol_with_another_model(
             return Provided(folder, found.revision)
         return found
 
-    service = ServiceSettings(data=Path(env["HOLDFAST_DATA"]), voiceprint_keep_audio=keep_audio)
+    service = ServiceSettings(
+        documents_processes=0, data=Path(env["HOLDFAST_DATA"]), voiceprint_keep_audio=keep_audio
+    )
     services = services_of(provide, service=service, env=env)
     services.supervisor.start()
     try:

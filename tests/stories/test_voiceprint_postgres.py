@@ -261,7 +261,10 @@ def test_an_index_of_the_administrators_does_not_make_search_inexact(searched: P
 
 def kept(tmp_path: Path, address: str, **settings: Any) -> KeptVoices:
     service = ServiceSettings(
-        data=tmp_path / "data", voiceprint_database=Secret(address), **settings
+        documents_processes=0,
+        data=tmp_path / "data",
+        voiceprint_database=Secret(address),
+        **settings,
     )
     return KeptVoices(service, {})
 
@@ -291,7 +294,7 @@ def test_several_servers_must_be_given_one_key(place: Place, tmp_path: Path) -> 
 
 
 def test_files_cannot_be_searched_as_a_database(tmp_path: Path) -> None:
-    service = ServiceSettings(data=tmp_path, voiceprint_search="database")
+    service = ServiceSettings(documents_processes=0, data=tmp_path, voiceprint_search="database")
     with pytest.raises(ConfigInvalid, match="which cannot be searched"):
         KeptVoices(service, {}).open()
 

@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def services_in(place: Path, **settings: Any) -> Services:
     env = {"HOLDFAST_HOME": str(place / "models"), "HOME": str(place)}
-    service = ServiceSettings(data=place / "data", **settings)
+    service = ServiceSettings(documents_processes=0, data=place / "data", **settings)
     return configured_services(Settings.from_env(env), service, env)
 
 

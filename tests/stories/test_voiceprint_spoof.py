@@ -58,6 +58,7 @@ def services_in(place: Path, hub: str, repo: str = REPO, **more: Any) -> Service
         "HF_HUB_DISABLE_XET": "1",
     }
     service = ServiceSettings(
+        documents_processes=0,
         data=place / "data",
         voiceprint_spoof_model=repo,
         voiceprint_spoof_bona_fide=more.pop("bona_fide", "1"),
@@ -240,7 +241,9 @@ def test_the_commands_ask_the_detector(tmp_path: Path, hub: str, folder: Path) -
 def test_half_a_choice_is_refused(tmp_path: Path, settings: dict[str, str], hint: str) -> None:
     env = {"HOLDFAST_HOME": str(tmp_path)}
     with pytest.raises(ConfigInvalid) as refused:
-        configured_services(Settings.from_env(env), ServiceSettings(**settings), env)
+        configured_services(
+            Settings.from_env(env), ServiceSettings(documents_processes=0, **settings), env
+        )
     assert hint in refused.value.hint
 
 
@@ -249,7 +252,9 @@ def test_profiles_with_real_models_mount_a_detector_unless_told_not_to(tmp_path:
     settings = Settings.from_env(env)
 
     def listed(**chosen: Any) -> dict[str, Any]:
-        services = configured_services(settings, ServiceSettings(**chosen), env)
+        services = configured_services(
+            settings, ServiceSettings(documents_processes=0, **chosen), env
+        )
         return {each.id: each for each in services.supervisor.statuses()}
 
     model = listed(profile="standard")[SPOOF_MODEL]

@@ -49,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def services(home: dict[str, str]) -> Services:
-    service = ServiceSettings(data=Path(home["HOME"]) / "data")
+    service = ServiceSettings(documents_processes=0, data=Path(home["HOME"]) / "data")
     return configured_services(Settings.from_env(home), service, home)
 
 
@@ -240,7 +240,9 @@ def test_narrow_screens_need_no_sideways_scrolling(browser: Browser, server: str
 
 
 def test_a_page_that_lost_its_service_says_so(browser: Browser, home: dict[str, str]) -> None:
-    services = configured_services(Settings.from_env(home), ServiceSettings(), home)
+    services = configured_services(
+        Settings.from_env(home), ServiceSettings(documents_processes=0), home
+    )
     with running_server(services, ServerSettings(port=0)) as running:
         context = browser.new_context()
         page = context.new_page()
@@ -251,7 +253,7 @@ def test_a_page_that_lost_its_service_says_so(browser: Browser, home: dict[str, 
 
 
 def test_a_service_with_a_key_asks_a_browser_for_it(browser: Browser, home: dict[str, str]) -> None:
-    own = configured_services(Settings.from_env(home), ServiceSettings(), home)
+    own = configured_services(Settings.from_env(home), ServiceSettings(documents_processes=0), home)
     with (
         running_server(own, ServerSettings(port=0, key=KEY)) as running,
         browsing(browser, running.url, errors=True) as page,

@@ -54,7 +54,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     home = tmp_path_factory.mktemp("home")
     env = {"HOLDFAST_HOME": str(home), "HOME": str(home)}
-    service = ServiceSettings(data=home / "data")
+    service = ServiceSettings(documents_processes=0, data=home / "data")
     return configured_services(Settings.from_env(env), service, env, only=MODELS)
 
 
@@ -312,7 +312,10 @@ def test_only_what_the_models_can_do_is_offered(
         expect(page.get_by_label("Language")).to_have_value("en")
     env = {"HOLDFAST_HOME": str(tmp_path), "HOME": str(tmp_path)}
     silent = ServiceSettings(
-        data=tmp_path, speech_transcription_model="none", speech_synthesis_model="none"
+        documents_processes=0,
+        data=tmp_path,
+        speech_transcription_model="none",
+        speech_synthesis_model="none",
     )
     bare = configured_services(Settings.from_env(env), silent, env, only=(VAD_MODEL,))
     with (
@@ -430,7 +433,7 @@ def test_why_a_text_is_not_spoken_is_said(
 
 def test_a_service_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None:
     env = {"HOLDFAST_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    service = ServiceSettings(data=tmp_path)
+    service = ServiceSettings(documents_processes=0, data=tmp_path)
     found = configured_services(Settings.from_env(env), service, env, only=MODELS)
     context = browser.new_context()
     page = context.new_page()

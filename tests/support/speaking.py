@@ -11,6 +11,7 @@ from pathlib import Path
 from holdfast.config import configuration
 from holdfast.server import ServerSettings, running_server
 from holdfast.wiring import Services, configured_services
+from tests.support.serving import NO_DOCUMENTS
 
 __all__ = ["SpeechService", "plain", "speech_service"]
 
@@ -31,7 +32,7 @@ def speech_service(
     """Serve the starter set from this process, with its models in ``home``; ready when entered."""
     env = {
         "PATH": os.environ["PATH"], "HOME": str(home), "HOLDFAST_HOME": str(home / "models"),
-        "HOLDFAST_DATA": str(home / "data"), **(more or {}),
+        "HOLDFAST_DATA": str(home / "data"), **NO_DOCUMENTS, **(more or {}),
     }  # fmt: skip
     found = configuration(env)
     services = configured_services(found.settings, found.service, env)

@@ -30,7 +30,7 @@ NAMES = (
 
 def asked(*pairs: tuple[str, str], task: Any = "transcribe", **fields: str) -> TranscriptionAsked:
     given = [*fields.items(), *pairs]
-    return asked_of(Upload([io.BytesIO(SOUND)], ["audio/wav"], given), task)
+    return asked_of(Upload([io.BytesIO(SOUND)], ["audio/wav"], ["a.wav"], given), task)
 
 
 def test_who_asks_nothing_gets_the_usual() -> None:

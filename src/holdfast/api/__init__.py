@@ -8,6 +8,7 @@ from holdfast.api._access import (
     RequireKey,
     Session,
 )
+from holdfast.api._documents import documents_routes
 from holdfast.api._doors import Doors, PassDoors
 from holdfast.api._errors import error_body, install_error_handlers, request_id
 from holdfast.api._language import language_routes
@@ -35,6 +36,7 @@ __all__ = [
     "UploadInvalid",
     "UploadStalled",
     "UploadTooLarge",
+    "documents_routes",
     "error_body",
     "install_error_handlers",
     "language_routes",

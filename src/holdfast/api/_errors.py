@@ -57,8 +57,8 @@ def error_body(status: int, message: str, code: str, param: str | None = None) -
     return {"error": error | ({"request_id": current} if current else {})}
 
 
-def error_response(error: HoldfastError) -> JSONResponse:
-    """Return the answer to a request that ended with ``error``."""
+def error_response(error: HoldfastError, *, detail: str | None = None) -> JSONResponse:
+    """Return the answer to a request that ended with ``error``; ``detail`` is told besides."""
     status = error.http_status
     headers = {}
     if "retry_after_s" in error.facts:
@@ -68,7 +68,7 @@ def error_response(error: HoldfastError) -> JSONResponse:
     # What an engine raised is for the log: it may hold paths and what somebody sent.
     message = error.http_message or (error.what if status == 500 else str(error))
     body = error_body(status, message, error.code, error.facts.get("param"))
-    return JSONResponse(body, status, headers)
+    return JSONResponse(body | ({} if detail is None else {"detail": detail}), status, headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:

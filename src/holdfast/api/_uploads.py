@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -59,13 +59,14 @@ class UploadInvalid(HoldfastError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Received files, seekable, at least one, their types, and the form's other fields.
+    """Received files, seekable, at least one, their types and names, and the form's other fields.
 
     ``fields`` has the last value of each, ``pairs`` all of them in order.
     """
 
     files: list[BinaryIO]
     types: list[str]
+    names: list[str]
     pairs: list[tuple[str, str]]
 
     @property
@@ -91,14 +92,25 @@ class Upload:
 
 @contextlib.asynccontextmanager
 async def received_upload(
-    request: Request, limit_bytes: int, most_files: int = 1, most_field_bytes: int = _FIELD_BYTES
+    request: Request,
+    limit_bytes: int,
+    most_files: int = 1,
+    most_field_bytes: int = _FIELD_BYTES,
+    parts: Sequence[str] = ("file",),
 ) -> AsyncIterator[Upload]:
     """Receive the multipart form of ``request``; its files are gone when the block ends.
+
+    Args:
+        request: whose body is received.
+        limit_bytes: that the body may have.
+        most_files: that the form may have.
+        most_field_bytes: that another field of it may have.
+        parts: the names that its files may have.
 
     Raises:
         UnsupportedContent: the body is not multipart/form-data.
         UploadTooLarge: it has more than ``limit_bytes``; the rest is not kept.
-        UploadInvalid: it is no well-formed form, or has no part ``file``.
+        UploadInvalid: it is no well-formed form, or has no file of such a name.
         ClientDisconnect: the client left in the middle.
     """
     kind = request.headers.get("content-type", "")
@@ -124,7 +136,7 @@ async def received_upload(
     finally:
         await stream.aclose()
     try:
-        yield _upload_of(form)
+        yield _upload_of(form, parts)
     finally:
         await form.close()
 
@@ -178,17 +190,21 @@ async def blocks_of(request: Request) -> AsyncGenerator[bytes, None]:
         yield block
 
 
-def _upload_of(form: FormData) -> Upload:
-    parts = [each for each in form.getlist("file") if isinstance(each, UploadFile)]
+def _upload_of(form: FormData, names: Sequence[str]) -> Upload:
+    parts = [
+        each for name, each in form.multi_items() if name in names and isinstance(each, UploadFile)
+    ]
     if not parts:
         raise UploadInvalid(
             "the form has no file",
-            why="a part named 'file' with a filename is wanted",
-            param="file",
+            why=f"a part named {names[0]!r} with a filename is wanted",
+            param=names[0],
         )
     given = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    files, types = [each.file for each in parts], [each.content_type or "" for each in parts]
-    return Upload(files, types, given)
+    return Upload(
+        [each.file for each in parts], [each.content_type or "" for each in parts],
+        [each.filename or "" for each in parts], given,
+    )  # fmt: skip
 
 
 def _too_large(limit_bytes: int) -> UploadTooLarge:

@@ -113,9 +113,7 @@ def _convert(args: argparse.Namespace, context: Context) -> int:
         outputs=[form for form in OUTPUTS if form in forms], ocr=not args.no_ocr,
         force_ocr=args.force_ocr, images=args.images, pages=args.pages or ConvertOptions().pages,
     )  # fmt: skip
-    asked = {name: getattr(options, name) for name in ConvertOptions.__dataclass_fields__}
-    asked |= {"outputs": list(forms), "pages": list(options.pages)}
-    readings = Readings(".holdfast-documents.json", asked)
+    readings = Readings(".holdfast-documents.json", options.to_dict() | {"outputs": list(forms)})
     sources, wrong = found_sources(args.files, DOCUMENTS)
     # Of Markdown comes Markdown: what was made here is a document by its name only.
     sources = [
@@ -260,7 +258,7 @@ class _Run:
         return self._code
 
     def _sent(self, job: str, work: _Work) -> bool:
-        from holdfast.documents import DocumentUnreadable, document_job
+        from holdfast.documents import DocumentUnreadable, Source, document_job
 
         try:
             with work.source.open("rb") as file:
@@ -274,7 +272,8 @@ class _Run:
                 ),
             )  # fmt: skip
             return False
-        self._store.submit(job, document_job("command line", [work.source.name], self._options))
+        source = Source(work.source.name)
+        self._store.submit(job, document_job("command line", [source], self._options))
         return True
 
     def _take(self, job: str, status: JobStatus, work: _Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,12 +19,14 @@ __all__ = [
     "folder",
     "from_variables",
     "given",
+    "name",
     "names",
     "paths",
     "read",
     "seconds",
     "secret",
     "url",
+    "whole",
 ]
 
 _TRUE = {"1", "on", "yes", "true"}
@@ -68,11 +71,49 @@ def paths(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return what reads one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number between two."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise ValueError(f"must be between {least} and {most}")
+        return value
+
+    return parse
+
+
+def name(text: str) -> str:
+    """Read a name, which is not empty."""
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
 def names(text: str) -> tuple[str, ...]:
     """Read names or patterns separated by commas."""
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if text and not found:
         raise ValueError("must name something between its commas")
+    return found
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Read networks or addresses separated by commas."""
+    found = names(text)
+    for each in found:
+        ipaddress.ip_network(each)  # raises a ValueError that says what is wrong
     return found
 
 

@@ -6,21 +6,23 @@ Rules only; nothing here does I/O.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from holdfast.config._applications import APPLICATION_READINGS
 from holdfast.config._reading import (
     Reading,
     Secret,
-    database,
     flag,
     folder,
+    name,
     names,
+    one_of,
     seconds,
     secret,
-    url,
+    whole,
 )
 
 __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "ServiceSettings"]
@@ -28,57 +30,11 @@ __all__ = ["MODEL_READINGS", "SERVICE_READINGS", "ModelSettings", "Profile", "Se
 Profile = Literal["starter", "standard", "gpu"]
 
 
-def _one_of(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"must be one of {', '.join(names)}")
-        return text
-
-    return parse
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise ValueError(f"must be between {least} and {most}")
-        return value
-
-    return parse
-
-
 def _milliseconds(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 10_000 or math.isnan(value):
         raise ValueError("must be between 0 and 10000 milliseconds")
     return value
-
-
-def _decibels(text: str) -> float:
-    value = float(text)
-    if not -20 <= value <= 60:
-        raise ValueError("must be between -20 and 60 dB")
-    return value
-
-
-def _log_odds(text: str) -> float:
-    value = float(text)
-    if not -1000 <= value <= 1000:
-        raise ValueError("must be between -1000 and 1000")
-    return value
-
-
-def _longest(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 1_000_000:
-        raise ValueError("must be between 1 and 1000000 seconds")
-    return value
-
-
-def _name(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text
 
 
 _IDLE = (
@@ -90,16 +46,16 @@ _QUEUE = "How many requests may wait for one model, until 429."
 
 # One per model, in its table [models.ID]; for all of them in [runtime], where it is there too.
 MODEL_READINGS: Mapping[str, Reading] = {
-    "device": Reading(_name, (), "`auto`, `cpu`, `cuda` or `cuda:N`."),
+    "device": Reading(name, (), "`auto`, `cpu`, `cuda` or `cuda:N`."),
     "preload": Reading(
         flag, (), "Load it at start, and count it for readiness; else at its first request."
     ),
     "isolate": Reading(
         flag, (), "Run it in a process of its own, which a crash or hang is kept in."
     ),
-    "threads": Reading(_whole(1, 64), (), "How many requests it answers at a time."),
-    "queue_limit": Reading(_whole(1, 100_000), (), _QUEUE),
-    "max_batch": Reading(_whole(1, 1024), (), "How many requests one call of the engine may take."),
+    "threads": Reading(whole(1, 64), (), "How many requests it answers at a time."),
+    "queue_limit": Reading(whole(1, 100_000), (), _QUEUE),
+    "max_batch": Reading(whole(1, 1024), (), "How many requests one call of the engine may take."),
     "batch_wait_ms": Reading(
         _milliseconds, (), "How long a first request waits for others to join it.", "ms"
     ),
@@ -128,22 +84,22 @@ class ModelSettings(NamedTuple):
 SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
     "": {
         "profile": Reading(
-            _one_of("starter", "standard", "gpu"),
+            one_of("starter", "standard", "gpu"),
             ("HOLDFAST_PROFILE",),
             "`starter` needs no download, `standard` has the real models on a processor, `gpu` on "
             "a GPU.",
         ),
     },
     "server": {
-        "host": Reading(_name, ("HOLDFAST_HOST",), "Address to listen on."),
-        "port": Reading(_whole(0, 65_535), ("HOLDFAST_PORT",), "Port to listen on, 0 for any."),
+        "host": Reading(name, ("HOLDFAST_HOST",), "Address to listen on."),
+        "port": Reading(whole(0, 65_535), ("HOLDFAST_PORT",), "Port to listen on, 0 for any."),
         "api_key": Reading(
             secret,
             ("HOLDFAST_API_KEY",),
             "Key that clients of `holdfast up` must send; needed to listen beyond loopback.",
         ),
         "upload_limit_mb": Reading(
-            _whole(1, 1_000_000), ("HOLDFAST_UPLOAD_LIMIT_MB",), "The largest request taken.", "MB"
+            whole(1, 1_000_000), ("HOLDFAST_UPLOAD_LIMIT_MB",), "The largest request taken.", "MB"
         ),
         "shutdown_s": Reading(
             seconds,
@@ -158,23 +114,23 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "volume (`/data`), else among the user's data.",
         ),
         "log_format": Reading(
-            _one_of("text", "json"), ("HOLDFAST_LOG_FORMAT",), "`text` for people, or `json`."
+            one_of("text", "json"), ("HOLDFAST_LOG_FORMAT",), "`text` for people, or `json`."
         ),
     },
     "runtime": {
         "memory_budget_mb": Reading(
-            _whole(1, 100_000_000),
+            whole(1, 100_000_000),
             ("HOLDFAST_MEMORY_BUDGET_MB",),
             "How much memory models may take together. No limit when unset.",
             "MB",
         ),
         "when_full": Reading(
-            _one_of("refuse", "evict"),
+            one_of("refuse", "evict"),
             ("HOLDFAST_WHEN_FULL",),
             "When a model does not fit any more: `refuse` it, or `evict` the one unused for "
             "longest.",
         ),
-        "queue_limit": Reading(_whole(1, 100_000), ("HOLDFAST_QUEUE_LIMIT",), _QUEUE),
+        "queue_limit": Reading(whole(1, 100_000), ("HOLDFAST_QUEUE_LIMIT",), _QUEUE),
         "wait_s": Reading(seconds, ("HOLDFAST_WAIT_S",), _WAIT, "s"),
         "deadline_s": Reading(seconds, ("HOLDFAST_DEADLINE_S",), _DEADLINE, "s"),
         "idle_unload_s": Reading(seconds, ("HOLDFAST_IDLE_UNLOAD_S",), _IDLE, "s"),
@@ -185,124 +141,7 @@ SERVICE_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "`apache-2.0,mit,cc-by-4.0`. Others are not loaded. All may be when unset.",
         ),
     },
-    "speech": {
-        "speech_transcription_model": Reading(
-            _name,
-            ("HOLDFAST_SPEECH_TRANSCRIPTION_MODEL",),
-            "What reads speech: a Whisper model's repository, `repository@revision`, or `none`; "
-            "else as the profile says.",
-        ),
-        "speech_synthesis_model": Reading(
-            _name,
-            ("HOLDFAST_SPEECH_SYNTHESIS_MODEL",),
-            "What speaks: a repository with a VITS or Piper voice, `repository@revision#folder` "
-            "for one of several, or `none`; else as the profile says.",
-        ),
-        "speech_transcription_aliases": Reading(
-            names,
-            ("HOLDFAST_SPEECH_TRANSCRIPTION_ALIASES",),
-            "Other names that clients may ask for it by, separated by commas.",
-        ),
-        "speech_synthesis_aliases": Reading(
-            names,
-            ("HOLDFAST_SPEECH_SYNTHESIS_ALIASES",),
-            "Other names that clients may ask for what speaks by, separated by commas.",
-        ),
-        "speech_longest_s": Reading(
-            _longest,
-            ("HOLDFAST_SPEECH_LONGEST_S",),
-            "How long a recording that is read, or searched for speech, may be.",
-            "s",
-        ),
-    },
-    "voiceprint": {
-        "voiceprint_key": Reading(
-            secret,
-            ("HOLDFAST_VOICEPRINT_KEY",),
-            "Key that enrolled voices are sealed with: 32 bytes in base64.",
-        ),
-        "voiceprint_key_file": Reading(
-            folder,
-            ("HOLDFAST_VOICEPRINT_KEY_FILE",),
-            "File that holds this key; else one is made beside the voices.",
-        ),
-        "voiceprint_keyring": Reading(
-            flag,
-            ("HOLDFAST_VOICEPRINT_KEYRING",),
-            "Keep this key in the system's keyring, and in no file.",
-        ),
-        "voiceprint_database": Reading(
-            database,
-            ("HOLDFAST_VOICEPRINT_DATABASE",),
-            "PostgreSQL that keeps enrolled voices, `postgresql://user@host/database`, for several "
-            "servers; else they are in the data folder. A password belongs in the variable.",
-            "URL",
-        ),
-        "voiceprint_search": Reading(
-            _one_of("memory", "database"),
-            ("HOLDFAST_VOICEPRINT_SEARCH",),
-            "Whether each server has every voice in `memory`, or the `database` compares them "
-            "(pgvector).",
-        ),
-        "voiceprint_enrol_s": Reading(
-            seconds,
-            ("HOLDFAST_VOICEPRINT_ENROL_S",),
-            "Net speech that a speaker should have enrolled in all.",
-            "s",
-        ),
-        "voiceprint_utterance_s": Reading(
-            seconds,
-            ("HOLDFAST_VOICEPRINT_UTTERANCE_S",),
-            "Least net speech in a recording that is enrolled.",
-            "s",
-        ),
-        "voiceprint_min_speech_s": Reading(
-            seconds,
-            ("HOLDFAST_VOICEPRINT_MIN_SPEECH_S",),
-            "Least net speech in a recording that is compared.",
-            "s",
-        ),
-        "voiceprint_min_snr_db": Reading(
-            _decibels,
-            ("HOLDFAST_VOICEPRINT_MIN_SNR_DB",),
-            "Least distance of speech from the background.",
-            "dB",
-        ),
-        "voiceprint_keep_audio": Reading(
-            flag,
-            ("HOLDFAST_VOICEPRINT_KEEP_AUDIO",),
-            "Keep the speech that was enrolled, sealed like the rest, so that another model can "
-            "enrol it.",
-        ),
-        "voiceprint_spoof_model": Reading(
-            _name,
-            ("HOLDFAST_VOICEPRINT_SPOOF_MODEL",),
-            "Detector of synthetic speech, a repository or `repository@revision`, or `none`; else "
-            "as the profile says. It needs the next one, too.",
-        ),
-        "voiceprint_spoof_bona_fide": Reading(
-            _name,
-            ("HOLDFAST_VOICEPRINT_SPOOF_BONA_FIDE",),
-            "Which of the detector's outputs is a person's own speech: its label, or its number.",
-        ),
-        "voiceprint_spoof_threshold": Reading(
-            _log_odds,
-            ("HOLDFAST_VOICEPRINT_SPOOF_THRESHOLD",),
-            "Log-odds (natural) below which speech is taken for an attack.",
-        ),
-    },
-    "language": {
-        "language_url": Reading(
-            url,
-            ("HOLDFAST_LANGUAGE_URL",),
-            "An OpenAI-compatible server, such as vLLM, with its `/v1`. There is no language "
-            "model when unset.",
-            "URL",
-        ),
-        "language_key": Reading(
-            secret, ("HOLDFAST_LANGUAGE_KEY",), "Key that this server asks for."
-        ),
-    },
+    **APPLICATION_READINGS,
 }
 
 
@@ -350,6 +189,17 @@ class ServiceSettings(NamedTuple):
     voiceprint_spoof_model: str | None = None
     voiceprint_spoof_bona_fide: str | None = None
     voiceprint_spoof_threshold: float = 0.0
+    documents_processes: int = 1
+    documents_most_pages: int = 2_000
+    documents_longest_s: float = 3_600.0
+    documents_client_jobs: int = 100
+    documents_client_running: int = 16
+    documents_jobs: int = 10_000
+    documents_keep_s: float = 86_400.0
+    documents_keep_jobs: int = 1_000
+    documents_recycle_jobs: int = 200
+    documents_recycle_mb: int = 4_000
+    documents_allow_addresses: tuple[str, ...] = ()
     language_url: str = ""
     language_key: Secret | None = None
     models: Mapping[str, ModelSettings] = MappingProxyType({})
@@ -361,10 +211,10 @@ class ServiceSettings(NamedTuple):
         """
         own = self.models.get(model, ModelSettings())
         found = dict(standard)
-        for name in ModelSettings._fields:
-            value = getattr(own, name)
+        for field in ModelSettings._fields:
+            value = getattr(own, field)
             if value is None:
-                value = getattr(self, name, None)
+                value = getattr(self, field, None)
             if value is not None:
-                found[name] = value
+                found[field] = value
         return found

@@ -1,25 +1,34 @@
 """Documents become text with structure."""
 
 from holdfast.documents._errors import (
+    DocumentAddressRefused,
     DocumentBomb,
     DocumentDamaged,
     DocumentEmpty,
     DocumentEncrypted,
     DocumentError,
     DocumentKilled,
+    DocumentRequestInvalid,
+    DocumentSlow,
+    DocumentTooLarge,
     DocumentTooLong,
+    DocumentUnreachable,
     DocumentUnreadable,
     DocumentUnsupported,
     document_error,
 )
+from holdfast.documents._fetch import Fetcher, check_url, name_of
 from holdfast.documents._model import (
+    OCR_FOLDER,
     OUTPUTS,
+    Chunking,
     Converted,
     ConvertOptions,
     DocumentEngine,
     Flaw,
     Output,
     Progress,
+    Source,
     Status,
 )
 from holdfast.documents._pool import DocumentWorkers, WorkersAsked
@@ -27,9 +36,12 @@ from holdfast.documents._work import KIND, document_job, results
 
 __all__ = [
     "KIND",
+    "OCR_FOLDER",
     "OUTPUTS",
+    "Chunking",
     "ConvertOptions",
     "Converted",
+    "DocumentAddressRefused",
     "DocumentBomb",
     "DocumentDamaged",
     "DocumentEmpty",
@@ -37,16 +49,24 @@ __all__ = [
     "DocumentEngine",
     "DocumentError",
     "DocumentKilled",
+    "DocumentRequestInvalid",
+    "DocumentSlow",
+    "DocumentTooLarge",
     "DocumentTooLong",
+    "DocumentUnreachable",
     "DocumentUnreadable",
     "DocumentUnsupported",
     "DocumentWorkers",
+    "Fetcher",
     "Flaw",
     "Output",
     "Progress",
+    "Source",
     "Status",
     "WorkersAsked",
+    "check_url",
     "document_error",
     "document_job",
+    "name_of",
     "results",
 ]

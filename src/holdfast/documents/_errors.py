@@ -8,13 +8,18 @@ from typing import Any
 from holdfast.errors import HoldfastError
 
 __all__ = [
+    "DocumentAddressRefused",
     "DocumentBomb",
     "DocumentDamaged",
     "DocumentEmpty",
     "DocumentEncrypted",
     "DocumentError",
     "DocumentKilled",
+    "DocumentRequestInvalid",
+    "DocumentSlow",
+    "DocumentTooLarge",
     "DocumentTooLong",
+    "DocumentUnreachable",
     "DocumentUnreadable",
     "DocumentUnsupported",
     "document_error",
@@ -27,6 +32,13 @@ class DocumentError(HoldfastError):
     code = "document-unusable"
     exit_code = 9
     http_status = 422
+
+
+class DocumentRequestInvalid(DocumentError):
+    """What is asked about a document cannot be done."""
+
+    code = "document-request-invalid"
+    exit_code = 2
 
 
 class DocumentEmpty(DocumentError):
@@ -64,6 +76,34 @@ class DocumentKilled(DocumentError):
     """Processes have died over it again and again."""
 
     code = "document-killed"
+
+
+class DocumentSlow(DocumentError):
+    """It takes longer than a document may."""
+
+    code = "document-slow"
+    http_status = 504
+
+
+class DocumentTooLarge(DocumentError):
+    """It has more bytes than are taken."""
+
+    code = "document-too-large"
+    http_status = 413
+
+
+class DocumentUnreachable(DocumentError):
+    """Its address gives no document."""
+
+    code = "document-unreachable"
+    http_status = 424
+
+
+class DocumentAddressRefused(DocumentError):
+    """Its address may not be asked from here."""
+
+    code = "document-address-refused"
+    http_status = 422
 
 
 class DocumentTooLong(DocumentError):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -47,6 +47,8 @@ class WorkersAsked(NamedTuple):
         most_jobs: after which a process makes room for a new one.
         most_mb: of memory, the same.
         running_of_owner: jobs of one client that are worked on at a time.
+        allowed: networks that documents may be fetched from although they are not public.
+        most_bytes: that a document which is fetched may have.
     """
 
     database: Path
@@ -57,6 +59,8 @@ class WorkersAsked(NamedTuple):
     most_jobs: int = 200
     most_mb: float = 4_000.0
     running_of_owner: int = 1_000
+    allowed: Sequence[str] = ()
+    most_bytes: int = 200_000_000
 
 
 class DocumentWorkers:

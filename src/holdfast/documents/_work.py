@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from holdfast.documents._errors import DocumentError, DocumentKilled
-from holdfast.documents._model import Converted, ConvertOptions, DocumentEngine, Progress, Status
+from holdfast.documents._errors import DocumentError, DocumentKilled, DocumentSlow
+from holdfast.documents._fetch import Fetcher
+from holdfast.documents._model import ConvertOptions, DocumentEngine, Progress, Source, Status
 from holdfast.jobs import Attempt, Claim, JobState, JobStore, NewJob, Outcome
 
 __all__ = ["KIND", "document_job", "doing", "results"]
@@ -16,23 +20,33 @@ __all__ = ["KIND", "document_job", "doing", "results"]
 KIND = "convert"
 # A document over which so many workers have died is not given to another one.
 _DEATHS = 2
+# So much longer than it may a document has until its process is given up.
+_GRACE_S = 2.0
 
 
 def document_job(
-    owner: str, names: Sequence[str], options: ConvertOptions, *, priority: int = 0
+    owner: str,
+    sources: Sequence[Source],
+    options: ConvertOptions,
+    *,
+    priority: int = 0,
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> NewJob:
     """Return the job to convert documents, whose contents are the blobs ``in/0``, ``in/1``, ...
 
     Args:
         owner: whose it is.
-        names: of the documents' files.
+        sources: the documents; those with an address are fetched by who does the job.
         options: how.
         priority: the higher goes first.
+        about: what whoever asks wants to find again in the job, as JSON-ready data.
     """
-    asked = {name: getattr(options, name) for name in ConvertOptions.__dataclass_fields__}
     return NewJob(
-        kind=KIND, owner=owner, payload={"names": list(names), "options": asked},
-        priority=priority, most_failures=_DEATHS * len(names) + 1,
+        kind=KIND, owner=owner, priority=priority, most_failures=_DEATHS * len(sources) + 1,
+        payload={
+            "sources": [{**each._asdict(), "headers": dict(each.headers)} for each in sources],
+            "options": options.to_dict(), "about": dict(about),
+        },
     )  # fmt: skip
 
 
@@ -41,57 +55,136 @@ def results(store: JobStore, job: str) -> list[dict[str, Any]]:
 
     Its ``name``, ``status`` and perhaps ``error``; its outputs are the blobs ``out/NUMBER/FORM``.
     """
-    names = store.payload(job)["names"]
-    return [each for at in range(len(names)) if (each := _done(store, job, at)) is not None]
+    count = len(store.payload(job)["sources"])
+    return [each for at in range(count) if (each := _done(store, job, at)) is not None]
 
 
-def doing(engine: DocumentEngine, store: JobStore) -> Callable[[Attempt], Outcome]:
-    """Return what does such jobs."""
+def doing(
+    engine: DocumentEngine,
+    store: JobStore,
+    fetcher: Fetcher,
+    stuck: Callable[[Claim], None] = lambda _: None,
+) -> Callable[[Attempt], Outcome]:
+    """Return what does such jobs.
+
+    Args:
+        engine: converts the documents.
+        store: has the jobs.
+        fetcher: gets those that have an address.
+        stuck: called, from another thread, where a document's time is over and the engine hears
+            nothing of it; may end the process.
+    """
 
     def do(attempt: Attempt) -> Outcome:
         payload = attempt.claim.payload
-        asked = {**payload["options"], "pages": tuple(payload["options"]["pages"])}
-        options = ConvertOptions(**asked)
-        tally = _Tally(attempt, payload["names"])
-        for at, name in enumerate(payload["names"]):
+        sources = [Source(**each) for each in payload["sources"]]
+        options = ConvertOptions.of_dict(payload["options"])
+        tally = _Tally(attempt, [source.name for source in sources])
+        for at, source in enumerate(sources):
             found: Mapping[str, Any] | None = _done(store, attempt.claim.id, at)
             if found is None:
                 tally.begin(at)
-                found = _converted(engine, store, attempt, at, name, options, tally.pages)
+                one = _One(engine, store, attempt.claim, at, source, options)
+                found = one.converted(fetcher, tally.pages, lambda: stuck(attempt.claim))
             tally.add(found)
         return tally.outcome()
 
     return do
 
 
-def _converted(
-    engine: DocumentEngine,
-    store: JobStore,
-    attempt: Attempt,
-    at: int,
-    name: str,
-    options: ConvertOptions,
-    told: Callable[[Progress], None],
-) -> Mapping[str, Any]:
-    """Convert a document and keep what comes of it; what is said of it is kept last."""
-    job, begun = attempt.claim.id, time.monotonic()
-    report: dict[str, Any] = {"name": name}
+class _One:
+    """One document of a job."""
+
+    def __init__(
+        self,
+        engine: DocumentEngine,
+        store: JobStore,
+        claim: Claim,
+        at: int,
+        source: Source,
+        options: ConvertOptions,
+    ) -> None:
+        self._engine, self._store, self._claim, self._at = engine, store, claim, at
+        self._source, self._options = source, options
+        self._name = source.name
+        self._begun = time.monotonic()
+
+    def converted(
+        self, fetcher: Fetcher, told: Callable[[Progress], None], stuck: Callable[[], None]
+    ) -> Mapping[str, Any]:
+        """Convert it and keep what comes of it; what is said of it is kept last."""
+        slow = DocumentSlow(
+            f"{self._name} takes too long", why=f"more than {self._options.longest_s:.0f} s",
+            hint="ask for some of its pages at a time",
+        )  # fmt: skip
+
+        def too_long() -> None:
+            self._report(self._failure(slow))  # before the process ends: it is not begun again
+            stuck()
+
+        try:
+            _check_deaths(self._store, self._claim, self._at, self._name)
+            content = self._content(fetcher, lambda: told(Progress(0, 0)))
+            with _in_time(self._options.longest_s, told, too_long) as heard:
+                made = self._engine.convert(self._name, content, self._options, heard)
+        except _OutOfTime:
+            report = self._failure(slow)
+        except DocumentError as error:
+            report = self._failure(error)
+        else:
+            for form, text in made.outputs.items():
+                self._store.put_blob(self._claim.id, f"out/{self._at}/{form}", [text])
+            report = {
+                "status": str(made.status), "form": made.form, "pages": made.pages,
+                "flaws": [list(flaw) for flaw in made.flaws],
+            }  # fmt: skip
+        return self._report(report)
+
+    def _content(self, fetcher: Fetcher, told: Callable[[], None]) -> bytes:
+        job, source = self._claim.id, self._source
+        kept, named = f"in/{self._at}", f"name/{self._at}"
+        if source.url and not self._store.blobs(job, named):
+            fetched = fetcher.fetch(source, told)
+            self._store.put_blob(job, kept, fetched.pieces)
+            self._store.put_blob(job, named, [fetched.name.encode()])  # now it is whole
+        if source.url:
+            self._name = b"".join(self._store.blob(job, named)).decode()
+        return b"".join(self._store.blob(job, kept))
+
+    @staticmethod
+    def _failure(error: DocumentError) -> dict[str, Any]:
+        return {"status": str(Status.FAILURE), "error": error.to_dict()}
+
+    def _report(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        seconds = round(time.monotonic() - self._begun, 3)
+        whole = {"name": self._name, **report, "seconds": seconds}
+        self._store.put_blob(self._claim.id, f"done/{self._at}", [json.dumps(whole).encode()])
+        return whole
+
+
+class _OutOfTime(BaseException):
+    """A document's time is over. Not an Exception: no engine may take it for a page's failure."""
+
+
+@contextlib.contextmanager
+def _in_time(
+    limit_s: float, told: Callable[[Progress], None], too_long: Callable[[], None]
+) -> Iterator[Callable[[Progress], None]]:
+    """Yield what a conversion tells its progress to, and learns from that its time is over."""
+    deadline = time.monotonic() + limit_s
+
+    def heard(progress: Progress) -> None:
+        if time.monotonic() > deadline:
+            raise _OutOfTime
+        told(progress)
+
+    timer = threading.Timer(limit_s + _GRACE_S, too_long)
+    timer.daemon = True
+    timer.start()
     try:
-        _check_deaths(store, attempt.claim, at, name)
-        content = b"".join(store.blob(job, f"in/{at}"))
-        made: Converted = engine.convert(name, content, options, told)
-    except DocumentError as error:
-        report |= {"status": str(Status.FAILURE), "error": error.to_dict()}
-    else:
-        for form, text in made.outputs.items():
-            store.put_blob(job, f"out/{at}/{form}", [text])
-        report |= {
-            "status": str(made.status), "form": made.form, "pages": made.pages,
-            "flaws": [list(flaw) for flaw in made.flaws],
-        }  # fmt: skip
-    report["seconds"] = round(time.monotonic() - begun, 3)
-    store.put_blob(job, f"done/{at}", [json.dumps(report).encode()])
-    return report
+        yield heard
+    finally:
+        timer.cancel()
 
 
 def _check_deaths(store: JobStore, claim: Claim, at: int, name: str) -> None:

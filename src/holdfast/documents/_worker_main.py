@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from holdfast.documents._fetch import Fetcher
 from holdfast.documents._work import KIND, doing
 from holdfast.errors import HoldfastError
 from holdfast.jobs import Claim, Limits, SqliteJobs, do_jobs
@@ -37,6 +38,7 @@ def main() -> None:
         module, _, load = asked["load"].partition(":")
         engine = getattr(importlib.import_module(module), load)(Path(asked["folder"]), "cpu")
         store = SqliteJobs(Path(asked["database"]))
+        fetcher = Fetcher(asked["allowed"], asked["most_bytes"])
     except HoldfastError as error:
         _say(said, {"error": error.to_dict()})
         return
@@ -52,12 +54,13 @@ def main() -> None:
             ended.set()
 
     def stuck(claim: Claim) -> None:
-        _log.warning("job %s does not end although nobody wants it: ending with it", claim.id)
+        _log.warning("job %s does not end although it should: ending with it", claim.id)
         logging.shutdown()
         os._exit(STUCK)
 
     do_jobs(
-        store, asked["worker"], [KIND], doing(engine, store), ended, lease_s=asked["lease_s"],
+        store, asked["worker"], [KIND], doing(engine, store, fetcher, stuck), ended,
+        lease_s=asked["lease_s"],
         limits=Limits(running_of_owner=asked["running_of_owner"]), stuck=stuck, after=after,
     )  # fmt: skip
     logging.shutdown()

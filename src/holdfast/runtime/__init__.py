@@ -28,7 +28,7 @@ from holdfast.runtime._errors import (
 from holdfast.runtime._hardware import Gpu, Machine, Needs, process_memory_mb, this_machine
 from holdfast.runtime._jobs import Batch, Job, Limits, check_wanted
 from holdfast.runtime._onnx import onnx_session, onnxruntime, usable_cores
-from holdfast.runtime._slot import Backoff, retry_after_s
+from holdfast.runtime._slot import Backoff, not_ready_error, retry_after_s
 from holdfast.runtime._spec import Engine, ModelSpec, Provided
 from holdfast.runtime._states import ErrorInfo, ModelState, ModelStatus, Transfer
 from holdfast.runtime._steps import Steps, carry_out
@@ -73,6 +73,7 @@ __all__ = [
     "carry_out",
     "check_wanted",
     "done_apart",
+    "not_ready_error",
     "onnx_session",
     "onnxruntime",
     "process_memory_mb",

@@ -17,6 +17,7 @@ from holdfast.api import (
     PassDoors,
     RequireKey,
     Session,
+    documents_routes,
     install_error_handlers,
     language_routes,
     model_routes,
@@ -60,6 +61,8 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
                 yield
             finally:
                 await run_in_threadpool(services.supervisor.close)
+                if services.documents is not None:
+                    await run_in_threadpool(services.documents.close)
                 await services.language.close()
                 await run_in_threadpool(services.voices.close)
                 # What was still being read ends by that; it may have been opened once more.
@@ -91,5 +94,6 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.include_router(synthesis_routes(services))
     app.include_router(realtime_routes(services, doors))
     app.include_router(voiceprint_routes(services, settings.upload_limit_bytes, metrics))
+    app.include_router(documents_routes(services, settings.upload_limit_bytes, doors))
     pages.mount(app)
     return app

@@ -1,6 +1,7 @@
 """Where objects are put together from settings; nothing else knows how they are made."""
 
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL
+from holdfast.wiring._documents import DOCUMENTS_MODEL, Documents
 from holdfast.wiring._provide import (
     Provide,
     Verify,
@@ -16,11 +17,13 @@ from holdfast.wiring._voiceprint import VOICE_MODEL, voiceprint_of
 from holdfast.wiring._voices import KeptVoices
 
 __all__ = [
+    "DOCUMENTS_MODEL",
     "SPOOF_MODEL",
     "STT_MODEL",
     "TTS_MODEL",
     "VAD_MODEL",
     "VOICE_MODEL",
+    "Documents",
     "KeptVoices",
     "Provide",
     "Services",

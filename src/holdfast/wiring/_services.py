@@ -19,6 +19,12 @@ from holdfast.speech import Reading, Speaking
 from holdfast.voiceprint import Voiceprint
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL, chosen_reader, chosen_voice
 from holdfast.wiring._convert import converter, reader_converter
+from holdfast.wiring._documents import (
+    DOCUMENTS_MODEL,
+    Documents,
+    KeptJobs,
+    documents_description,
+)
 from holdfast.wiring._licences import UNSTATED, check_licence, with_licence
 from holdfast.wiring._provide import (
     VAD_HUB_REPO,
@@ -31,7 +37,7 @@ from holdfast.wiring._provide import (
 )
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity, vad_description
 from holdfast.wiring._spoof import SPOOF_MODEL, ChosenDetector, chosen_detector
-from holdfast.wiring._starter import STARTER_REPOS, VAD_REPO, VOICE_REPO
+from holdfast.wiring._starter import DOCUMENTS_REPO, STARTER_REPOS, VAD_REPO, VOICE_REPO
 from holdfast.wiring._voiceprint import (
     VOICE_MODEL,
     voice_description,
@@ -46,8 +52,8 @@ __all__ = ["Services", "configured_services", "services_of"]
 class Services:
     """What the server's routes use. Whoever made it starts and closes the supervisor.
 
-    ``reading`` and ``speaking`` are None where no such model is mounted, and ``checkup`` where
-    nothing is known of the machine's settings.
+    ``reading``, ``speaking`` and ``documents`` are None where no such model is mounted, and
+    ``checkup`` where nothing is known of the machine's settings.
     """
 
     supervisor: Supervisor
@@ -58,6 +64,7 @@ class Services:
     service: ServiceSettings = ServiceSettings()
     reading: Reading | None = None
     speaking: Speaking | None = None
+    documents: Documents | None = None
     checkup: Checkup | None = None
 
 
@@ -121,8 +128,10 @@ def services_of(
         ConfigInvalid: a setting is for a model that there is not.
     """
     service = service or ServiceSettings()
+    env = env if env is not None else os.environ
     detector = chosen_detector(service)
-    wanted = _models(service, detector)
+    jobs = KeptJobs(service, env)
+    wanted = _models(service, detector, jobs)
     unknown = sorted(set(service.models) - set(wanted))
     if unknown:
         raise ConfigInvalid(
@@ -138,7 +147,7 @@ def services_of(
     ]  # fmt: skip
     budget = Budget(service.memory_budget_mb, service.when_full)
     supervisor = Supervisor(specs, backoff=backoff, budget=budget)
-    voices = KeptVoices(service, env if env is not None else os.environ)
+    voices = KeptVoices(service, env)
     return Services(
         supervisor,
         VoiceActivity(supervisor, longest_s=service.speech_longest_s),
@@ -148,11 +157,12 @@ def services_of(
         service,
         Reading(supervisor, STT_MODEL, VAD_MODEL) if STT_MODEL in wanted else None,
         Speaking(supervisor, TTS_MODEL) if TTS_MODEL in wanted else None,
+        Documents(supervisor, jobs, service) if DOCUMENTS_MODEL in wanted else None,
     )
 
 
 def _models(
-    service: ServiceSettings, detector: ChosenDetector | None
+    service: ServiceSettings, detector: ChosenDetector | None, jobs: KeptJobs
 ) -> dict[str, tuple[RevisionRef, Mapping[str, Any]]]:
     """Return where each model comes from, and what it is."""
     starter, gpu = service.profile == "starter", service.profile == "gpu"
@@ -169,6 +179,10 @@ def _models(
             models[chosen.id] = (chosen.named.ref, chosen.description)
     if detector is not None:
         models[SPOOF_MODEL] = (detector.ref, detector.description(gpu=gpu))
+    if service.documents_processes:
+        models[DOCUMENTS_MODEL] = (
+            RevisionRef(DOCUMENTS_REPO), documents_description(service, jobs)
+        )  # fmt: skip
     return models
 
 
@@ -218,13 +232,16 @@ def _spec(
         revision=ref.revision,
         provide=bring,
         verify=check,
-        **(values | _how(chosen)),
+        **(values | _how(model, chosen)),
     )
 
 
-def _how(chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _how(model: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return a model's settings in the terms of its specification."""
     values = dict(chosen)
+    if model == DOCUMENTS_MODEL:
+        # Its processes are its own, and jobs that wait for them are no requests of the runtime's.
+        values = {name: values[name] for name in values.keys() - {"idle_unload_s", "isolate"}}
     values["limits"] = Limits(values.pop("wait_s"), values.pop("deadline_s"))
     if "batch_wait_ms" in values:
         values["batch_wait_s"] = values.pop("batch_wait_ms") / 1000

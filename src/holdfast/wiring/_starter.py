@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.documents import OCR_FOLDER
 from holdfast.errors import MissingExtra
 from holdfast.refs import RepoRef
 from holdfast.speech.engines._notices import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.mirror import Repositories
 
 __all__ = [
+    "DOCUMENTS_REPO",
     "STARTER_REPOS",
     "STT_REPO",
     "TTS_REPO",
@@ -39,7 +41,19 @@ VAD_REPO = RepoRef("holdfast/silero-vad")
 VOICE_REPO = RepoRef("holdfast/voiceprint-demo-synthetic-voices-only")
 STT_REPO = RepoRef("holdfast/pocketsphinx-en-us-low-accuracy")
 TTS_REPO = RepoRef("holdfast/espeak-ng")
+DOCUMENTS_REPO = RepoRef("holdfast/documents-layout-by-geometry")
 _PACKAGE = "faster-whisper"
+_DOCUMENTS_README = """\
+---
+license: apache-2.0
+pipeline_tag: image-to-text
+---
+# Documents without a layout model
+
+The layout of pages is found by rules over their geometry, so there is no model of it here. Scans
+are read by PaddleOCR's models (https://github.com/PaddlePaddle/PaddleOCR, Apache-2.0), as they
+travel inside rapidocr {version}; they are in the folder where docling looks for them.
+"""
 
 
 def starter_repositories(root: Path, only: Collection[RepoRef] | None = None) -> Repositories:
@@ -106,11 +120,23 @@ def _lay_out_espeak(folder: Path) -> None:
     (folder / "README.md").write_bytes(about.encode())
 
 
+def _lay_out_documents(folder: Path) -> None:
+    found = sorted(_package("rapidocr").glob("models/*.onnx"))
+    if not found:
+        raise _missing("what reads scans is not here", "rapidocr", "documents")
+    (folder / OCR_FOLDER).mkdir()
+    for model in found:
+        shutil.copyfile(model, folder / OCR_FOLDER / model.name)
+    about = _DOCUMENTS_README.format(version=importlib.metadata.version("rapidocr"))
+    (folder / "README.md").write_bytes(about.encode())
+
+
 _CONTENTS: Mapping[RepoRef, Callable[[Path], None]] = {
     VAD_REPO: _lay_out_silero,
     VOICE_REPO: _lay_out_voice,
     STT_REPO: _lay_out_sphinx,
     TTS_REPO: _lay_out_espeak,
+    DOCUMENTS_REPO: _lay_out_documents,
 }
 
 

@@ -6,6 +6,7 @@ The layout of pages is found by geometry, without a model; rapidocr's own models
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,15 @@ from holdfast.documents._errors import (
     DocumentUnsupported,
 )
 from holdfast.documents._inspect import inspect
-from holdfast.documents._model import Converted, ConvertOptions, Flaw, Output, Progress, Status
+from holdfast.documents._model import (
+    OCR_FOLDER,
+    Converted,
+    ConvertOptions,
+    Flaw,
+    Output,
+    Progress,
+    Status,
+)
 from holdfast.documents.engines._placeholders import stand_in_for_torch
 from holdfast.errors import MissingExtra
 
@@ -32,19 +41,23 @@ _FORMS = (
     "xml_jats", "vtt", "json_docling",
 )  # fmt: skip
 _LABEL = "layout by geometry, no model"
+# Of clients' making are as many as they like: so many are kept.
+_MOST_CONVERTERS = 4
 
 
 def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
     """Load docling.
 
     Args:
-        folder: of models; the layout by geometry needs none.
+        folder: of models, laid out as docling's ``artifacts_path``: what reads scans is in
+            ``RapidOcr``; where it is not, the models are used that rapidocr's package has. The
+            layout by geometry needs none.
         device: ``cpu``.
 
     Raises:
         MissingExtra: docling is not installed.
     """
-    del folder, device
+    del device
     stand_in_for_torch()
     try:
         import docling.document_converter  # noqa: F401 - here, so that loading takes the time
@@ -56,14 +69,19 @@ def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
     from holdfast.documents.engines.docling_layout import register
 
     register()
-    return DoclingEngine()
+    return DoclingEngine(folder if (folder / OCR_FOLDER).is_dir() else None)
 
 
 class DoclingEngine:
-    """Loaded converters; see `holdfast.documents.DocumentEngine`."""
+    """Loaded converters; see `holdfast.documents.DocumentEngine`.
 
-    def __init__(self) -> None:
-        self._converters: dict[tuple[bool, bool, bool], Any] = {}
+    Args:
+        models: their folder; None for those in packages.
+    """
+
+    def __init__(self, models: Path | None = None) -> None:
+        self._models = models
+        self._converters: dict[tuple[object, ...], Any] = {}
 
     def describe(self) -> Mapping[str, Any]:
         """Return what it can do."""
@@ -112,19 +130,36 @@ class DoclingEngine:
         return Converted(
             status=status,
             form=found.input.format.value,
-            outputs={each: _exported(found.document, each, options) for each in options.outputs},
+            outputs={
+                each: self._exported(name, found.document, each, options)
+                for each in options.outputs
+            },
             flaws=[Flaw(*each) for each in messages],
             pages=read,
         )
 
+    def _exported(self, name: str, document: Any, output: Output, options: ConvertOptions) -> bytes:
+        if output == "chunks":
+            from holdfast.documents.engines.docling_chunks import chunks
+
+            found = chunks(name, document, options.chunking, self._models)
+            return json.dumps(found, ensure_ascii=False).encode(errors="replace")
+        return _text_of(document, output, options).encode(errors="replace")
+
     def _converter(self, options: ConvertOptions) -> Any:
-        key = (options.ocr, options.force_ocr, options.images == "embedded")
-        if key not in self._converters:
-            self._converters[key] = _made(options)
+        """Return the converter for such options; the one that was used last is kept longest."""
+        key = (
+            options.ocr, options.force_ocr, options.images == "embedded", options.page_images,
+            options.image_scale, frozenset(options.forms),
+        )  # fmt: skip
+        found = self._converters.pop(key, None)
+        self._converters[key] = found or _made(options, self._models)
+        while len(self._converters) > _MOST_CONVERTERS:
+            del self._converters[next(iter(self._converters))]
         return self._converters[key]
 
 
-def _made(options: ConvertOptions) -> Any:
+def _made(options: ConvertOptions, models: Path | None) -> Any:
     from docling.datamodel.base_models import InputFormat
     from docling.datamodel.pipeline_options import (
         OcrMode,
@@ -142,11 +177,14 @@ def _made(options: ConvertOptions) -> Any:
         ocr_options=RapidOcrOptions(
             backend="onnxruntime", mode=OcrMode.FULL_PAGE if options.force_ocr else OcrMode.DEFAULT
         ),
+        artifacts_path=models,
         generate_picture_images=options.images == "embedded",
+        generate_page_images=options.page_images,
+        images_scale=options.image_scale,
     )
     how: dict[str, Any] = {"pipeline_cls": GeometryPdfPipeline, "pipeline_options": pipeline}
     return DocumentConverter(
-        allowed_formats=[InputFormat(each) for each in _FORMS],
+        allowed_formats=[InputFormat(each) for each in _FORMS if each in (options.forms or _FORMS)],
         format_options={
             InputFormat.PDF: PdfFormatOption(**how),
             InputFormat.IMAGE: ImageFormatOption(**how),
@@ -164,7 +202,8 @@ def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:
         )
     if "format not allowed" in lower or "no matching format" in lower or "skipped" in lower:
         return DocumentUnsupported(
-            f"{name} is in a form that is not read", why=f"there are {', '.join(_FORMS)}",
+            f"{name} is in a form that is not read",
+            why=f"there are {', '.join(options.forms or _FORMS)}",
             hint="convert it to PDF first",
         )  # fmt: skip
     if "num_pages" in lower or "pages exceed" in lower or "max_num_pages" in lower:
@@ -190,7 +229,7 @@ def _of_pdfium(content: bytes) -> str:
     return ""
 
 
-def _exported(document: Any, output: Output, options: ConvertOptions) -> bytes:
+def _text_of(document: Any, output: Output, options: ConvertOptions) -> str:
     from docling_core.types.doc import ImageRefMode
 
     images = ImageRefMode(options.images)
@@ -198,11 +237,14 @@ def _exported(document: Any, output: Output, options: ConvertOptions) -> bytes:
     if output == "json":
         made = document.model_dump_json(by_alias=True, exclude_none=True)
     elif output == "md":
-        made = document.export_to_markdown(image_mode=images)
+        made = document.export_to_markdown(
+            image_mode=images, page_break_placeholder=options.page_break or None,
+            compact_tables=options.compact_tables,
+        )  # fmt: skip
     elif output == "html":
         made = document.export_to_html(image_mode=images)
     elif output == "text":
         made = document.export_to_text()
     else:
         made = document.export_to_doctags()
-    return made.encode(errors="replace")
+    return made

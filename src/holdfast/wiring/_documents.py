@@ -1,0 +1,204 @@
+"""Documents: the processes that convert them, mounted as a model, and the queue before them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.config import ServiceSettings
+from holdfast.errors import HoldfastError
+from holdfast.jobs import JobStatus, Keeping, Limits, SqliteJobs
+from holdfast.places import data_folder, surroundings
+from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
+
+if TYPE_CHECKING:
+    from holdfast.documents import ConvertOptions, DocumentWorkers, Source
+    from holdfast.jobs import JobStore
+
+__all__ = ["DOCUMENTS_MODEL", "Documents", "KeptJobs", "documents_description"]
+
+DOCUMENTS_MODEL = "documents"
+_log = logging.getLogger(__name__)
+_COLLECT_S = 60.0
+_PROCESS_MB = 450
+_MB = 1_000_000
+
+
+class KeptJobs:
+    """Opens the queue when it is first asked for, keeps it tidy, and closes it once.
+
+    Args:
+        service: where data are, and how long what is done is kept.
+        env: the environment's variables.
+    """
+
+    def __init__(self, service: ServiceSettings, env: Mapping[str, str]) -> None:
+        self._service = service
+        self._env = env
+        self._turn = threading.Lock()
+        self._store: SqliteJobs | None = None
+        self._closing = threading.Event()
+        self._tidying: threading.Thread | None = None
+
+    def path(self) -> Path:
+        """Return the file that jobs are kept in.
+
+        Raises:
+            NoDataFolder: nothing can be kept on this machine.
+        """
+        return data_folder(self._service.data, surroundings(self._env)) / "documents/jobs.sqlite"
+
+    def open(self) -> JobStore:
+        """Return the queue.
+
+        Raises:
+            HoldfastError: there is no place for it, or it cannot be used.
+        """
+        with self._turn:
+            if self._store is None:
+                self._store = SqliteJobs(self.path())
+                self._closing.clear()
+                self._tidying = threading.Thread(
+                    target=self._tidy, args=(self._store,), name="holdfast-jobs", daemon=True
+                )
+                self._tidying.start()
+            return self._store
+
+    def _tidy(self, store: JobStore) -> None:
+        keeping = Keeping(
+            age_s=self._service.documents_keep_s, most=self._service.documents_keep_jobs
+        )
+        while True:
+            with contextlib.suppress(HoldfastError):  # whoever asks for jobs is told why
+                if gone := store.collect(keeping):
+                    _log.info("%d jobs that ended long ago are forgotten", gone)
+            if self._closing.wait(_COLLECT_S):
+                return
+
+    def close(self) -> None:
+        """Let go of it."""
+        with self._turn:
+            self._closing.set()
+            if self._tidying is not None:
+                self._tidying.join()
+                self._tidying = None
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
+class Documents:
+    """Takes documents to be converted, and tells what becomes of them.
+
+    Args:
+        supervisor: knows whether the processes are ready.
+        jobs: the queue.
+        service: how much is taken on.
+    """
+
+    def __init__(self, supervisor: Supervisor, jobs: KeptJobs, service: ServiceSettings) -> None:
+        self._supervisor = supervisor
+        self._jobs = jobs
+        self.service = service
+
+    @property
+    def store(self) -> JobStore:
+        """The queue; see `KeptJobs.open`."""
+        return self._jobs.open()
+
+    def check_ready(self) -> None:
+        """Say now if documents cannot be converted.
+
+        Raises:
+            ModelNotReady: not yet, or not any more.
+        """
+        self._supervisor.expect(DOCUMENTS_MODEL)
+        status = self._supervisor.status(DOCUMENTS_MODEL)
+        if status.state is not ModelState.READY:
+            raise not_ready_error(status)
+
+    def take(
+        self,
+        owner: str,
+        sources: Sequence[Source],
+        contents: Sequence[Iterable[bytes]],
+        options: ConvertOptions,
+        about: Mapping[str, Any],
+        priority: int = 0,
+    ) -> JobStatus:
+        """Take documents; what was reported is done, whatever dies meanwhile.
+
+        Args:
+            owner: the client, by which limits count.
+            sources: the documents.
+            contents: of each, in pieces; of those with an address nothing.
+            options: how.
+            about: what the caller wants to find again in the job.
+            priority: the higher goes first.
+
+        Raises:
+            TooManyJobs: this client, or all, have as many unfinished ones as may be.
+            JobStorageFailed: there is no room.
+        """
+        from holdfast.documents import document_job
+
+        store, job = self.store, uuid.uuid4().hex
+        limits = Limits(self.service.documents_client_jobs, self.service.documents_jobs)
+        try:
+            for at, (source, content) in enumerate(zip(sources, contents, strict=True)):
+                if not source.url:
+                    store.put_blob(job, f"in/{at}", content)
+            new = document_job(owner, sources, options, priority=priority, about=about)
+            return store.submit(job, new, limits)
+        except BaseException:
+            with contextlib.suppress(HoldfastError):  # else it is gone after an hour
+                store.drop_blobs(job)
+            raise
+
+    def status(self, job: str) -> JobStatus:
+        """Return how a job stands; while it is not at its end, somebody is to work on it.
+
+        Raises:
+            UnknownJob: there is none, or no more.
+        """
+        found = self.store.status(job)
+        if not found.is_finished:
+            with contextlib.suppress(HoldfastError):  # it waits, then
+                self._supervisor.expect(DOCUMENTS_MODEL)
+        return found
+
+    def close(self) -> None:
+        """Let go of the queue; what waits in it waits on."""
+        self._jobs.close()
+
+
+def documents_description(service: ServiceSettings, jobs: KeptJobs) -> dict[str, Any]:
+    """Return what converts documents and what it needs, in the terms of `ModelSpec`."""
+
+    def load(folder: Path, device: str) -> DocumentWorkers:
+        from holdfast.documents import DocumentWorkers, WorkersAsked
+
+        del device
+        jobs.open()  # so that a place where nothing can be kept is told here
+        return DocumentWorkers(
+            WorkersAsked(
+                jobs.path(), service.documents_processes, folder=folder,
+                most_jobs=service.documents_recycle_jobs, most_mb=service.documents_recycle_mb,
+                running_of_owner=service.documents_client_running,
+                allowed=service.documents_allow_addresses,
+                most_bytes=service.upload_limit_mb * _MB,
+            )
+        )  # fmt: skip
+
+    return {
+        "task": "document-conversion",
+        "licence": "Apache-2.0",
+        "load": load,
+        "describe": lambda workers: {**workers.about, "processes": service.documents_processes},
+        "needs": Needs(memory_mb=_PROCESS_MB * service.documents_processes),
+    }
