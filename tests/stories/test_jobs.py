@@ -36,20 +36,29 @@ from holdfast.jobs import (
     do_jobs,
 )
 from tests.support.filesystems import needs_root, tmpfs
+from tests.support.jobs import STORES, empty_place, jobs_at
 
 Opened = Callable[[], JobStore]
 LONG_S = 60.0
+ROOT = Path(__file__).resolve().parents[2]
 ERROR = {"code": "c", "message": "m", "why": "w", "hint": "", "facts": {}}
 AGAIN = Outcome(JobState.PENDING, error=ERROR)
 
 
-@pytest.fixture(params=["sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
+@pytest.fixture(params=STORES)
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there are no jobs yet: a file or a database, for other processes too."""
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    return empty_place(tmp_path, server)
+
+
+@pytest.fixture
+def opened(address: str) -> Iterator[Opened]:
     """What opens the same jobs, again and again."""
     made: list[JobStore] = []
 
     def open_one() -> JobStore:
-        made.append(SqliteJobs(tmp_path / "data/jobs.sqlite"))
+        made.append(jobs_at(address))
         return made[-1]
 
     yield open_one
@@ -268,8 +277,54 @@ def test_who_watches_learns_of_every_change_once(jobs: JobStore, opened: Opened)
     assert watching.changed(later) == (later, [])
 
 
-def _drain(path: str, worker: str, done: str, together: Barrier) -> None:
-    jobs = SqliteJobs(Path(path))
+def test_who_watches_while_many_write_misses_nothing(opened: Opened) -> None:
+    def write(writer: str) -> None:
+        own = opened()
+        for number in range(25):
+            own.submit(f"{writer}{number}", new())
+
+    watching, seen, last = opened(), list[str](), 0
+    writers = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for writer in writers:
+        writer.start()
+    while True:
+        over = not any(writer.is_alive() for writer in writers)
+        last, ids = watching.changed(last)
+        seen += ids
+        if over:
+            break
+    assert sorted(seen) == sorted(f"{name}{number}" for name in "abcd" for number in range(25))
+
+
+def test_limits_hold_where_many_come_at_once(opened: Opened) -> None:
+    limits = Limits(of_owner=5, running_of_owner=2)
+    together = threading.Barrier(4)
+    taken: list[str] = []
+    refused: list[str] = []
+    claims: list[Claim] = []
+
+    def come(who: str) -> None:
+        own = opened()
+        together.wait(60)
+        for number in range(5):
+            try:
+                taken.append(own.submit(f"{who}{number}", new(), limits).id)
+            except TooManyJobs:
+                refused.append(who)
+        together.wait(60)
+        while (claim := own.claim(who, ["convert"], LONG_S, limits)) is not None:
+            claims.append(claim)
+
+    everybody = [threading.Thread(target=come, args=(name,)) for name in "abcd"]
+    for each in everybody:
+        each.start()
+    for each in everybody:
+        each.join(60)
+    assert (len(taken), len(refused), len(claims)) == (5, 15, 2)
+
+
+def _drain(address: str, worker: str, done: str, together: Barrier) -> None:
+    jobs = jobs_at(address)
     together.wait(60)
     while (claim := jobs.claim(worker, ["convert"], LONG_S)) is not None:
         with Path(done, claim.id).open("x") as file:  # fails where it was done before
@@ -279,17 +334,15 @@ def _drain(path: str, worker: str, done: str, together: Barrier) -> None:
     jobs.close()
 
 
-def test_many_processes_do_every_job_once(tmp_path: Path) -> None:
-    path, done = tmp_path / "jobs.sqlite", tmp_path / "done"
+def test_many_processes_do_every_job_once(jobs: JobStore, address: str, tmp_path: Path) -> None:
+    done = tmp_path / "done"
     done.mkdir()
-    jobs = SqliteJobs(path)
     for number in range(120):
         jobs.submit(f"j{number}", new(f"owner{number % 7}"), Limits(of_all=1000))
     spawn = multiprocessing.get_context("spawn")
     together = spawn.Barrier(4)
     workers = [
-        spawn.Process(target=_drain, args=(str(path), f"w{n}", str(done), together))
-        for n in range(4)
+        spawn.Process(target=_drain, args=(address, f"w{n}", str(done), together)) for n in range(4)
     ]
     for worker in workers:
         worker.start()
@@ -298,16 +351,15 @@ def test_many_processes_do_every_job_once(tmp_path: Path) -> None:
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert jobs.counts()["success"] == 120
     assert len({each.read_text() for each in done.iterdir()}) > 1  # not one of them alone
-    jobs.close()
 
 
 _WRITER = """
 import sys
-from pathlib import Path
 from holdfast.jobs import *
-jobs = SqliteJobs(Path(sys.argv[1]))
+from tests.support.jobs import jobs_at
+jobs = jobs_at(sys.argv[1])
 for number in range(100_000):
-    name = f"j{number}"
+    name = f"{sys.argv[2]}-{number}"
     jobs.put_blob(name, "in/0/a", [b"x" * 300_000])
     jobs.submit(name, NewJob(kind="convert", owner="ada", payload={"n": number}),
                 Limits(10**6, 10**6))
@@ -315,23 +367,21 @@ for number in range(100_000):
 """
 
 
-def test_what_was_taken_is_there_after_a_kill_at_any_moment(tmp_path: Path) -> None:
+def test_what_was_taken_is_there_after_a_kill_at_any_moment(opened: Opened, address: str) -> None:
     for moment_s in (0.3, 0.5, 0.8):
-        path = tmp_path / f"{moment_s}/jobs.sqlite"
-        with subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True
-        ) as process:
+        words = [sys.executable, "-c", _WRITER, address, str(moment_s)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(moment_s)
             process.send_signal(signal.SIGKILL)
             told = [int(line) for line in process.stdout]
-        jobs = SqliteJobs(path)
+        jobs = opened()
         assert told, "nothing was taken before the end"
         for number in told:
-            assert jobs.payload(f"j{number}") == {"n": number}
-            assert sum(map(len, jobs.blob(f"j{number}", "in/0/a"))) == 300_000
-        jobs.close()
+            name = f"{moment_s}-{number}"
+            assert jobs.payload(name) == {"n": number}
+            assert sum(map(len, jobs.blob(name, "in/0/a"))) == 300_000
 
 
 def test_readers_are_answered_while_a_large_file_is_put(jobs: JobStore, opened: Opened) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import urllib3
 
+import holdfast.postgres
 from holdfast.config import Secret, ServiceSettings
 from holdfast.errors import ConfigInvalid
 from holdfast.voiceprint import Scale
@@ -26,7 +27,7 @@ from holdfast.voiceprint.gallery import (
     new_key,
     read_key,
 )
-from holdfast.voiceprint.gallery.postgres import _connections, _store, _tables
+from holdfast.voiceprint.gallery.postgres import _store, _tables
 from holdfast.wiring import KeptVoices
 from tests.stories.test_apps import bare, started, wait_for
 from tests.support.galleries import MODEL, Place, place_of, unit, voice
@@ -50,8 +51,8 @@ def searched(place: Place) -> Place:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less long than in earnest."""
-    monkeypatch.setattr(_connections, "_ANSWER_S", 1.0)
-    monkeypatch.setattr(_connections, "_TURN_S", 1.0)
+    monkeypatch.setattr(holdfast.postgres, "_ANSWER_S", 1.0)
+    monkeypatch.setattr(holdfast.postgres, "_TURN_S", 1.0)
 
 
 # -- faults

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["FINISHED", "Claim", "JobState", "JobStatus", "Keeping", "NewJob", "Outcome", "pause_s"]
+__all__ = [
+    "FINISHED",
+    "Claim",
+    "Ending",
+    "JobState",
+    "JobStatus",
+    "Keeping",
+    "NewJob",
+    "Outcome",
+    "ending_of",
+]
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
 
@@ -127,6 +137,43 @@ class Keeping:
     most: int = 1000
 
 
-def pause_s(failures: int) -> float:
-    """Return the seconds after which an attempt is made again."""
+class Ending(NamedTuple):
+    """What becomes of a job at the end of an attempt.
+
+    Attributes:
+        state: that it has then.
+        failures: attempts that ended badly, this one included.
+        not_before: when the next one may begin.
+        finished: when it was over; None where there is to be another attempt.
+    """
+
+    state: JobState
+    failures: int
+    not_before: float
+    finished: float | None
+
+
+def ending_of(
+    outcome: Outcome, *, failures: int, most_failures: int, cancelling: bool, now: float
+) -> Ending:
+    """Say what becomes of a job: an attempt that is to be made again is, where that makes sense.
+
+    Args:
+        outcome: of the attempt.
+        failures: attempts that ended badly before.
+        most_failures: how many may.
+        cancelling: nobody wants it any more.
+        now: seconds since 1970, as the other times.
+    """
+    state = outcome.state
+    failures += state is JobState.PENDING and outcome.counts
+    if state is JobState.PENDING and cancelling:
+        state = JobState.CANCELLED
+    elif state is JobState.PENDING and failures >= most_failures:
+        state = JobState.FAILURE
+    not_before = now + _pause_s(failures) if outcome.counts else now
+    return Ending(state, failures, not_before, now if state in FINISHED else None)
+
+
+def _pause_s(failures: int) -> float:
     return float(min(_FIRST_PAUSE_S * 2.0 ** (max(failures, 1) - 1), _MOST_PAUSE_S))

@@ -9,7 +9,7 @@ from holdfast.jobs._database import Database
 from holdfast.jobs._errors import unknown
 from holdfast.jobs._store import Blob
 
-__all__ = ["Pieces"]
+__all__ = ["Pieces", "cut"]
 
 # Some to a transaction: a reader holds one, a writer stops nobody long.
 _PIECE_BYTES = 256 * 1024
@@ -34,7 +34,7 @@ class Pieces:
         """Keep a file; return its length."""
         size = number = 0
         waiting: list[bytes] = []
-        for piece in _cut(pieces):
+        for piece in cut(pieces):
             waiting.append(piece)
             size += len(piece)
             if len(waiting) == _AT_ONCE:
@@ -97,7 +97,7 @@ class Pieces:
             )
 
 
-def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes in pieces of one length, but the last."""
     held = bytearray()
     for piece in pieces:

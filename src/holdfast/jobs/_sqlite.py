@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.jobs._database import Database
-from holdfast.jobs._errors import JobInvalid, JobLost, TooManyJobs, UnknownJob, unknown
-from holdfast.jobs._model import (
-    FINISHED,
-    Claim,
-    JobState,
-    JobStatus,
-    Keeping,
-    NewJob,
-    Outcome,
-    pause_s,
-)
+from holdfast.jobs._errors import WORKER_LOST, UnknownJob, lost, refuse_too_many, taken, unknown
+from holdfast.jobs._model import Claim, JobState, JobStatus, Keeping, NewJob, Outcome, ending_of
 from holdfast.jobs._pieces import Pieces
+from holdfast.jobs._rows import CHANGED, STATUS, json_of, status_of
 from holdfast.jobs._store import Blob, Limits
 
 __all__ = ["SqliteJobs"]
@@ -43,19 +35,11 @@ CREATE INDEX IF NOT EXISTS jobs_changed ON jobs (version);
 CREATE TABLE IF NOT EXISTS versions (last INTEGER NOT NULL);
 INSERT INTO versions SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM versions);
 """
-_STATUS = (
-    "SELECT id, kind, owner, priority, state, created, started, finished, failures, progress, "
-    "error, cancelling, version, number FROM jobs"
-)
 _NEXT = """
 SELECT id, kind, owner, payload, claims, failures FROM jobs j
 WHERE state = 'pending' AND not_before <= ? AND kind IN ({kinds}) AND (
     SELECT count(*) FROM jobs o WHERE o.owner = j.owner AND o.state = 'started') < ?
 ORDER BY priority DESC, number LIMIT 1
-"""
-_BEFORE = """
-SELECT count(*) FROM jobs WHERE state = 'pending'
-AND (priority > ?1 OR (priority = ?1 AND number <= ?2))
 """
 
 
@@ -94,33 +78,21 @@ class SqliteJobs:
         with self._db.changing(durable=True):
             self._check_limits(new.owner, limits)
             if self._db.one("SELECT 1 FROM jobs WHERE id = ?", job) is not None:
-                raise JobInvalid(
-                    f"there is a job {job} already", why="ids are used once",
-                    hint="take another id",
-                )  # fmt: skip
+                raise taken(job)
             self._db.execute(
                 "INSERT INTO jobs (id, kind, owner, payload, priority, most_failures, state, "
                 "created, version) VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
-                (job, new.kind, new.owner, json.dumps(dict(new.payload)), new.priority,
+                (job, new.kind, new.owner, json_of(new.payload), new.priority,
                  new.most_failures, time.time(), self._version()),
             )  # fmt: skip
             return self._status(job)
 
     def _check_limits(self, owner: str, limits: Limits) -> None:
         unfinished = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'started')"
-        own = self._db.number(f"{unfinished} AND owner = ?", owner)
-        if own >= limits.of_owner:
-            raise TooManyJobs(
-                "this client has too many unfinished jobs",
-                why=f"it has {own}, of at most {limits.of_owner}",
-                hint="wait until some are done, or cancel some", retry_after_s=5,
-            )  # fmt: skip
-        every = self._db.number(unfinished)
-        if every >= limits.of_all:
-            raise TooManyJobs(
-                "too many jobs wait", why=f"there are {every}, of at most {limits.of_all}",
-                hint="try again after the time in Retry-After", retry_after_s=30,
-            )  # fmt: skip
+        refuse_too_many(
+            self._db.number(f"{unfinished} AND owner = ?", owner), limits.of_owner,
+            self._db.number(unfinished), limits.of_all,
+        )  # fmt: skip
 
     def status(self, job: str) -> JobStatus:
         """Return how a job stands; see `JobStore`."""
@@ -139,11 +111,8 @@ class SqliteJobs:
     def changed(self, after: int) -> tuple[int, Sequence[str]]:
         """Return the newest version, and what has changed; see `JobStore`."""
         with self._db.reading():
-            found = self._db.execute(
-                "SELECT version, id FROM jobs WHERE version > ? ORDER BY version", (after,)
-            ).fetchall()
-            last = self._db.number("SELECT last FROM versions")
-        return last, [row[1] for row in found]
+            rows = self._db.execute(CHANGED.format(after="?"), (after,)).fetchall()
+        return rows[0][0], [job for _, job in rows if job is not None]
 
     def claim(
         self, worker: str, kinds: Sequence[str], lease_s: float, limits: Limits = _USUAL
@@ -176,12 +145,8 @@ class SqliteJobs:
         rows = self._db.execute(
             "SELECT id FROM jobs WHERE state = 'started' AND lease_until < ?", (now,)
         ).fetchall()
-        error = {
-            "code": "job-lost", "message": "its worker has said nothing for too long",
-            "why": "the process or its machine has died, or hangs", "hint": "", "facts": {},
-        }  # fmt: skip
         for (job,) in rows:
-            self._end_attempt(job, Outcome(JobState.PENDING, error=error))
+            self._end_attempt(job, Outcome(JobState.PENDING, error=WORKER_LOST))
 
     def beat(self, claim: Claim, lease_s: float, progress: Mapping[str, Any] | None = None) -> bool:
         """Renew a lease; see `JobStore`."""
@@ -193,7 +158,7 @@ class SqliteJobs:
             if progress is not None:
                 self._db.execute(
                     "UPDATE jobs SET progress = ?, version = ? WHERE id = ?",
-                    (json.dumps(dict(progress)), self._version(), claim.id),
+                    (json_of(progress), self._version(), claim.id),
                 )
             return bool(self._db.number("SELECT cancelling FROM jobs WHERE id = ?", claim.id))
 
@@ -207,35 +172,24 @@ class SqliteJobs:
     def _check_claim(self, claim: Claim) -> None:
         query = "SELECT 1 FROM jobs WHERE id = ? AND claims = ? AND state = 'started'"
         if self._db.one(query, claim.id, claim.fence) is None:
-            raise JobLost(
-                f"job {claim.id} is somebody else's now",
-                why="its lease ran out, or it was taken away", hint="nothing: it is seen to",
-            )  # fmt: skip
+            raise lost(claim.id)
 
     def _end_attempt(self, job: str, outcome: Outcome) -> None:
-        """Let an attempt end; one that is to be made again is, where that makes sense."""
-        row = self._db.execute(
+        failures, most, cancelling = self._db.execute(
             "SELECT failures, most_failures, cancelling FROM jobs WHERE id = ?", (job,)
         ).fetchone()
-        failures, most, cancelling = row
-        state, now = outcome.state, time.time()
-        failures += state is JobState.PENDING and outcome.counts
-        if state is JobState.PENDING and cancelling:
-            state = JobState.CANCELLED
-        elif state is JobState.PENDING and failures >= most:
-            state = JobState.FAILURE
-        not_before = now + pause_s(failures) if outcome.counts else now
+        ending = ending_of(
+            outcome, failures=failures, most_failures=most, cancelling=cancelling, now=time.time()
+        )
         self._db.execute(
-            "UPDATE jobs SET state = ?, worker = NULL, lease_until = NULL, failures = ?, "
-            "not_before = ?, finished = ?, error = ?, version = ? WHERE id = ?",
-            (state, failures, not_before, now if state in FINISHED else None,
-             None if outcome.error is None else json.dumps(dict(outcome.error)),
-             self._version(), job),
-        )  # fmt: skip
+            "UPDATE jobs SET state = ?, failures = ?, not_before = ?, finished = ?, worker = NULL, "
+            "lease_until = NULL, error = ?, version = ? WHERE id = ?",
+            (*ending, json_of(outcome.error), self._version(), job),
+        )
         if outcome.progress:
             self._db.execute(
                 "UPDATE jobs SET progress = ? WHERE id = ?",
-                (json.dumps(dict(outcome.progress)), job),
+                (json_of(outcome.progress), job),
             )
 
     def release(self, worker: str, error: Mapping[str, Any], *, counts: bool) -> list[str]:
@@ -295,18 +249,10 @@ class SqliteJobs:
         self._db.close()
 
     def _status(self, job: str) -> JobStatus:
-        row = self._db.execute(f"{_STATUS} WHERE id = ?", (job,)).fetchone()
+        row = self._db.execute(f"{STATUS} WHERE id = ?", (job,)).fetchone()
         if row is None:
             raise unknown(job)
-        position = None
-        if row[4] == JobState.PENDING:
-            position = self._db.number(_BEFORE, row[3], row[13])
-        return JobStatus(
-            id=row[0], kind=row[1], owner=row[2], priority=row[3], state=JobState(row[4]),
-            created=row[5], started=row[6], finished=row[7], failures=row[8],
-            progress=json.loads(row[9]), error=None if row[10] is None else json.loads(row[10]),
-            cancelling=bool(row[11]), version=row[12], position=position,
-        )  # fmt: skip
+        return status_of(row)
 
     def _version(self) -> int:
         self._db.execute("UPDATE versions SET last = last + 1")

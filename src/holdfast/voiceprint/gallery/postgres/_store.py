@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from holdfast.postgres import Connection, Connections
 from holdfast.voiceprint.gallery._errors import GalleryUnusable
 from holdfast.voiceprint.gallery._store import (
     AuditRow,
@@ -20,7 +21,7 @@ from holdfast.voiceprint.gallery._store import (
     SpeakerRow,
     UtteranceRow,
 )
-from holdfast.voiceprint.gallery.postgres._connections import Connection, Connections
+from holdfast.voiceprint.gallery.postgres._kept import KEPT
 from holdfast.voiceprint.gallery.postgres._tables import (
     CENTROIDS,
     FORM,
@@ -81,7 +82,7 @@ class PostgresStore:
 
     def __init__(self, url: str, chain: Chain) -> None:
         self._chain = chain
-        self._connections = Connections(url)
+        self._connections = Connections(url, KEPT)
         try:
             self._prepare()
         except BaseException:
