@@ -34,9 +34,10 @@ from holdfast.jobs import (
     TooManyJobs,
     UnknownJob,
     do_jobs,
+    open_jobs,
 )
 from tests.support.filesystems import needs_root, tmpfs
-from tests.support.jobs import STORES, empty_place, jobs_at
+from tests.support.jobs import STORES, empty_place
 
 Opened = Callable[[], JobStore]
 LONG_S = 60.0
@@ -58,7 +59,7 @@ def opened(address: str) -> Iterator[Opened]:
     made: list[JobStore] = []
 
     def open_one() -> JobStore:
-        made.append(jobs_at(address))
+        made.append(open_jobs(address))
         return made[-1]
 
     yield open_one
@@ -324,7 +325,7 @@ def test_limits_hold_where_many_come_at_once(opened: Opened) -> None:
 
 
 def _drain(address: str, worker: str, done: str, together: Barrier) -> None:
-    jobs = jobs_at(address)
+    jobs = open_jobs(address)
     together.wait(60)
     while (claim := jobs.claim(worker, ["convert"], LONG_S)) is not None:
         with Path(done, claim.id).open("x") as file:  # fails where it was done before
@@ -356,8 +357,8 @@ def test_many_processes_do_every_job_once(jobs: JobStore, address: str, tmp_path
 _WRITER = """
 import sys
 from holdfast.jobs import *
-from tests.support.jobs import jobs_at
-jobs = jobs_at(sys.argv[1])
+from holdfast.jobs import open_jobs
+jobs = open_jobs(sys.argv[1])
 for number in range(100_000):
     name = f"{sys.argv[2]}-{number}"
     jobs.put_blob(name, "in/0/a", [b"x" * 300_000])

@@ -23,9 +23,10 @@ from holdfast.jobs import (
     Keeping,
     NewJob,
     Outcome,
+    open_jobs,
 )
 from tests.stories.test_jobs import LONG_S, Doer, claimed, new, until
-from tests.support.jobs import empty_place, jobs_at
+from tests.support.jobs import empty_place
 from tests.support.postgres import PASSWORD, Postgres
 
 
@@ -36,7 +37,7 @@ def address(postgres: Postgres, tmp_path: Path) -> str:
 
 @pytest.fixture
 def jobs(address: str) -> Iterator[JobStore]:
-    store = jobs_at(address)
+    store = open_jobs(address)
     yield store
     store.close()
 
@@ -120,7 +121,7 @@ def test_connections_that_were_cut_are_replaced_without_an_error(
 def test_a_database_that_stands_still_keeps_nobody_waiting(
     address: str, postgres: Postgres
 ) -> None:
-    jobs = jobs_at(address)
+    jobs = open_jobs(address)
     jobs.submit("j1", new())
     claim = claimed(jobs)
     asked: list[Callable[[], object]] = [
@@ -142,7 +143,7 @@ def test_a_database_that_stands_still_keeps_nobody_waiting(
 def test_who_hangs_while_it_changes_something_stops_no_reader_and_loses_its_turn(
     address: str,
 ) -> None:
-    jobs = jobs_at(address)
+    jobs = open_jobs(address)
     jobs.submit("j1", new())
     with outside(address) as hanging:
         hanging.execute("SET idle_in_transaction_session_timeout = '3s'")
@@ -176,13 +177,13 @@ def test_who_hangs_while_it_changes_something_stops_no_reader_and_loses_its_turn
 def test_a_database_that_cannot_be_had_is_said_without_its_password(
     postgres: Postgres, address: str, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failing(lambda: jobs_at(address.replace("{port}", str(postgres.port))), says, 8)
+    failing(lambda: open_jobs(address.replace("{port}", str(postgres.port))), says, 8)
     assert PASSWORD not in caplog.text
 
 
 def _open_and_submit(address: str, name: str, together: Barrier) -> None:
     together.wait(60)
-    jobs = jobs_at(address)
+    jobs = open_jobs(address)
     jobs.submit(name, new())
     jobs.close()
 
@@ -198,7 +199,7 @@ def test_servers_that_start_at_once_make_the_tables_once(address: str) -> None:
     for server in servers:
         server.join(60)
     assert [server.exitcode for server in servers] == [0] * 4
-    jobs = jobs_at(address)
+    jobs = open_jobs(address)
     assert sorted(jobs.changed(0)[1]) == list("abcd")
     jobs.close()
 
@@ -207,7 +208,7 @@ def test_what_a_later_version_made_is_left_alone(jobs: JobStore, address: str) -
     with outside(address) as db:
         db.execute("UPDATE versions SET form = 7")
     with pytest.raises(JobStorageFailed, match="it is 7, and this version knows 1"):
-        jobs_at(address)
+        open_jobs(address)
 
 
 def test_who_may_not_make_tables_uses_those_that_are_there(
@@ -220,7 +221,7 @@ def test_who_may_not_make_tables_uses_those_that_are_there(
         db.execute(
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA holdfast_jobs TO {role}"
         )
-    other = jobs_at(address.replace("//ada:", f"//{role}:"))
+    other = open_jobs(address.replace("//ada:", f"//{role}:"))
     other.put_blob("j1", "in/0/a", [b"x"])
     other.submit("j1", new())
     assert jobs.status("j1").position == 1

@@ -168,6 +168,14 @@ APPLICATION_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "How many documents are converted at a time, each in a process of its own; with 0 "
             "none are.",
         ),
+        "documents_database": Reading(
+            database,
+            ("HOLDFAST_DOCUMENTS_DATABASE",),
+            "PostgreSQL that keeps jobs over documents, `postgresql://user@host/database`, for "
+            "several servers; else they are in the data folder. A password belongs in the "
+            "variable.",
+            "URL",
+        ),
         "documents_most_pages": Reading(
             whole(1, 1_000_000),
             ("HOLDFAST_DOCUMENTS_MOST_PAGES",),

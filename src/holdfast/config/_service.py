@@ -190,6 +190,7 @@ class ServiceSettings(NamedTuple):
     voiceprint_spoof_bona_fide: str | None = None
     voiceprint_spoof_threshold: float = 0.0
     documents_processes: int = 1
+    documents_database: Secret | None = None
     documents_most_pages: int = 2_000
     documents_longest_s: float = 3_600.0
     documents_client_jobs: int = 100

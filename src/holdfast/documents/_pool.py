@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from holdfast.documents._worker_main import STUCK
 from holdfast.errors import HoldfastError
-from holdfast.jobs import JobStorageFailed, SqliteJobs
+from holdfast.jobs import JobStorageFailed, open_jobs
 from holdfast.runtime import WorkerDied, usable_cores
 
 __all__ = ["DocumentWorkers", "WorkersAsked"]
@@ -39,7 +39,7 @@ class WorkersAsked(NamedTuple):
     """How many processes there are to be, and how they live.
 
     Attributes:
-        database: of the jobs.
+        database: of the jobs, see `open_jobs`.
         processes: at a time.
         load: what loads the engine, as ``MODULE:FUNCTION``.
         folder: handed to it.
@@ -51,7 +51,7 @@ class WorkersAsked(NamedTuple):
         most_bytes: that a document which is fetched may have.
     """
 
-    database: Path
+    database: Path | str
     processes: int = 1
     load: str = "holdfast.documents.engines.docling:load_docling"
     folder: Path = Path()
@@ -75,7 +75,7 @@ class DocumentWorkers:
 
     def __init__(self, asked: WorkersAsked) -> None:
         self._asked = asked
-        self._store = SqliteJobs(asked.database)
+        self._store = open_jobs(asked.database)
         # Of each: so that all of them together have a thread for each core.
         share = max(usable_cores() // asked.processes, 1)
         self._threads_each = os.environ.get("OMP_NUM_THREADS") or str(share)

@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.documents._fetch import Fetcher
 from holdfast.documents._work import KIND, doing
 from holdfast.errors import HoldfastError
-from holdfast.jobs import Claim, Limits, SqliteJobs, do_jobs
+from holdfast.jobs import Claim, Limits, do_jobs, open_jobs
 from holdfast.runtime import process_memory_mb
 
 __all__ = ["STUCK", "main"]
@@ -37,7 +37,7 @@ def main() -> None:
     try:
         module, _, load = asked["load"].partition(":")
         engine = getattr(importlib.import_module(module), load)(Path(asked["folder"]), "cpu")
-        store = SqliteJobs(Path(asked["database"]))
+        store = open_jobs(asked["database"])
         fetcher = Fetcher(asked["allowed"], asked["most_bytes"])
     except HoldfastError as error:
         _say(said, {"error": error.to_dict()})

@@ -18,6 +18,7 @@ from holdfast.jobs._model import (
     NewJob,
     Outcome,
 )
+from holdfast.jobs._open import open_jobs
 from holdfast.jobs._sqlite import SqliteJobs
 from holdfast.jobs._store import Blob, JobStore, Limits
 
@@ -42,4 +43,5 @@ __all__ = [
     "TooManyJobs",
     "UnknownJob",
     "do_jobs",
+    "open_jobs",
 ]

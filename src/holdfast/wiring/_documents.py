@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ServiceSettings
 from holdfast.errors import HoldfastError
-from holdfast.jobs import JobStatus, Keeping, Limits, SqliteJobs
+from holdfast.jobs import JobStatus, Keeping, Limits, open_jobs
 from holdfast.places import data_folder, surroundings
 from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
 
@@ -41,16 +41,18 @@ class KeptJobs:
         self._service = service
         self._env = env
         self._turn = threading.Lock()
-        self._store: SqliteJobs | None = None
+        self._store: JobStore | None = None
         self._closing = threading.Event()
         self._tidying: threading.Thread | None = None
 
-    def path(self) -> Path:
-        """Return the file that jobs are kept in.
+    def place(self) -> Path | str:
+        """Return the file, or the database, that jobs are kept in.
 
         Raises:
             NoDataFolder: nothing can be kept on this machine.
         """
+        if self._service.documents_database is not None:
+            return self._service.documents_database
         return data_folder(self._service.data, surroundings(self._env)) / "documents/jobs.sqlite"
 
     def open(self) -> JobStore:
@@ -61,7 +63,7 @@ class KeptJobs:
         """
         with self._turn:
             if self._store is None:
-                self._store = SqliteJobs(self.path())
+                self._store = open_jobs(self.place())
                 self._closing.clear()
                 self._tidying = threading.Thread(
                     target=self._tidy, args=(self._store,), name="holdfast-jobs", daemon=True
@@ -187,7 +189,7 @@ def documents_description(service: ServiceSettings, jobs: KeptJobs) -> dict[str,
         jobs.open()  # so that a place where nothing can be kept is told here
         return DocumentWorkers(
             WorkersAsked(
-                jobs.path(), service.documents_processes, folder=folder,
+                jobs.place(), service.documents_processes, folder=folder,
                 most_jobs=service.documents_recycle_jobs, most_mb=service.documents_recycle_mb,
                 running_of_owner=service.documents_client_running,
                 allowed=service.documents_allow_addresses,

@@ -14,7 +14,7 @@ from holdfast.postgres import Connection, Connections, Kept
 
 __all__ = ["Database", "Turn", "value"]
 
-_KEPT = Kept("jobs", "holdfast_jobs", JobStorageFailed, "the address of the jobs' database", 5)
+_KEPT = Kept("jobs", "holdfast_jobs", JobStorageFailed, "HOLDFAST_DOCUMENTS_DATABASE", 5)
 
 
 class Turn(NamedTuple):
