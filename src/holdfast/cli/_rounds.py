@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.cli._answers import Wrong
+from holdfast.cli._document_rounds import DocumentRounds, documents_asynchronously
 from holdfast.cli._speech_rounds import SpeechRounds, speech_asynchronously
 from holdfast.cli._voice_rounds import VoiceRounds, voices_asynchronously
 from holdfast.client import AsyncClient, Client, Model, ServiceError
@@ -67,6 +68,8 @@ def rounds(url: str, key: str | None, recording: Path, wait_s: float) -> Iterato
         for name, ask in SpeechRounds(client, models, recording).all():
             yield _line(name, ask)
         for name, ask in VoiceRounds(client, sample_voices()).all():
+            yield _line(name, ask)
+        for name, ask in DocumentRounds(client, models).all():
             yield _line(name, ask)
     yield _line(
         "asynchronous client", lambda: asyncio.run(_asynchronously(url, key, recording, wait_s))
@@ -164,8 +167,10 @@ async def _asynchronously(url: str, key: str | None, recording: Path, wait_s: fl
                 raise
         speech = await speech_asynchronously(client, models, recording)
         voice = await voices_asynchronously(client, sample_voices())
+        document = await documents_asynchronously(client, models)
     del health, ready, metrics
-    return f"{len(models)} model(s), {len(found)} segment(s) of speech; {loaded}; {speech}; {voice}"
+    told = (f"{len(models)} model(s), {len(found)} segment(s) of speech", loaded, speech, voice)
+    return "; ".join((*told, document))
 
 
 async def _load_first(client: AsyncClient) -> str:

@@ -1,6 +1,7 @@
 """The client of a Holdfast service. Needs the ``client`` extra, and nothing else of Holdfast."""
 
 from holdfast.client._client import AsyncClient, Client
+from holdfast.client._documents import Document, DocumentTask
 from holdfast.client._errors import ServiceBusy, ServiceError, ServiceUnreachable
 from holdfast.client._speech import (
     Transcript,
@@ -25,6 +26,8 @@ __all__ = [
     "AsyncClient",
     "Candidate",
     "Client",
+    "Document",
+    "DocumentTask",
     "Enrollment",
     "Health",
     "Identification",

@@ -160,24 +160,28 @@ def check_text(text: str) -> None:
         raise ValueError(f"{text!a} has half a character, which cannot be sent") from None
 
 
-def named_file(audio: Audio) -> tuple[str, bytes]:
-    """Return a recording's name and bytes, as a part of a form.
+def named_file(file: Audio, usual: str = "audio") -> tuple[str, bytes]:
+    """Return a recording's or document's name and bytes, as a part of a form.
+
+    Args:
+        file: it.
+        usual: what it is called where it brings no name along.
 
     Raises:
         OSError: it cannot be read.
         TypeError: it is no path, no bytes, and no file that was opened for bytes.
     """
     # Held whole: a request that is tried again is sent again.
-    if isinstance(audio, bytes | bytearray | memoryview):
-        return "audio", bytes(audio)
-    if isinstance(audio, str | os.PathLike):
-        path = Path(audio)
+    if isinstance(file, bytes | bytearray | memoryview):
+        return usual, bytes(file)
+    if isinstance(file, str | os.PathLike):
+        path = Path(file)
         return _shown(path.name), path.read_bytes()
-    content = audio.read() if hasattr(audio, "read") else None
+    content = file.read() if hasattr(file, "read") else None
     if not isinstance(content, bytes):
-        raise TypeError(f"a path, bytes or a file of bytes is wanted, not {type(audio).__name__}")
-    name = getattr(audio, "name", "audio")
-    return _shown(Path(name).name) if isinstance(name, str) else "audio", content
+        raise TypeError(f"a path, bytes or a file of bytes is wanted, not {type(file).__name__}")
+    name = getattr(file, "name", usual)
+    return _shown(Path(name).name) if isinstance(name, str) else usual, content
 
 
 def _shown(name: str) -> str:

@@ -13,6 +13,7 @@ import httpx2
 
 from holdfast.client._attempts import Attempts, Service
 from holdfast.client._calls import Audio, Call, Calls
+from holdfast.client._document_methods import AsyncDocumentMethods, DocumentMethods
 from holdfast.client._errors import ServiceBusy
 from holdfast.client._speech_methods import AsyncSpeechMethods, SpeechMethods
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
@@ -23,7 +24,7 @@ __all__ = ["AsyncClient", "Client"]
 T = TypeVar("T")
 
 
-class Client(SpeechMethods, VoiceMethods, Service):
+class Client(SpeechMethods, VoiceMethods, DocumentMethods, Service):
     """Asks a service. Safe to use from several threads; a context manager that closes it.
 
     Args:
@@ -171,7 +172,7 @@ class Client(SpeechMethods, VoiceMethods, Service):
             time.sleep(pause)
 
 
-class AsyncClient(AsyncSpeechMethods, AsyncVoiceMethods, Service):
+class AsyncClient(AsyncSpeechMethods, AsyncVoiceMethods, AsyncDocumentMethods, Service):
     """The same as `Client`, awaited; an asynchronous context manager."""
 
     def _open(self, **options: Any) -> None:

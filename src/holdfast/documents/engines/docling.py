@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
         MissingExtra: docling is not installed.
     """
     del device
+    # What docling says of a document is told in its error; Transformers misses torch, nobody else.
+    logging.getLogger("docling").setLevel(logging.CRITICAL)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     stand_in_for_torch()
     try:
         import docling.document_converter  # noqa: F401 - here, so that loading takes the time
