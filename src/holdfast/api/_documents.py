@@ -62,6 +62,12 @@ _SOURCES = {
 }
 
 
+# One document is told as JSON; several, or where that was asked for, are packed.
+_RESULT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "application/zip": {}}}
+}
+
+
 class DocumentsRoute(APIRoute):
     """Adds ``detail`` to errors, which is what clients of docling-serve read."""
 
@@ -252,7 +258,7 @@ def _upload_route(router: APIRouter, desk: _Desk) -> None:
         status_code=202,
         response_model=None,
         openapi_extra=_form("file", _OPTIONS),
-        responses=refusals(*_ASKED),
+        responses=_RESULT | refusals(*_ASKED),
     )
     async def upload(request: Request, wait: Wait = 0.0) -> Response:
         """Take a document: 202 and a task; or 200 and the result, if it is there in time."""
@@ -264,16 +270,25 @@ def _upload_route(router: APIRouter, desk: _Desk) -> None:
 
 
 def _convert_routes(router: APIRouter, desk: _Desk, kind: str) -> None:
-    described: dict[str, Any] = {
-        "openapi_extra": _BODIES["convert", kind], "responses": refusals(*_ASKED),
-    }  # fmt: skip
+    body = _BODIES["convert", kind]
 
-    @router.post(f"/v1/convert/{kind}", response_model=None, name=f"convert_{kind}", **described)
+    @router.post(
+        f"/v1/convert/{kind}",
+        response_model=None,
+        name=f"convert_{kind}",
+        openapi_extra=body,
+        responses=_RESULT | refusals(*_ASKED),
+    )
     async def convert(request: Request) -> Response:
         """Convert documents, and answer with what came of them."""
         return await desk.done(request, conversion)
 
-    @router.post(f"/v1/convert/{kind}/async", name=f"convert_{kind}_later", **described)
+    @router.post(
+        f"/v1/convert/{kind}/async",
+        name=f"convert_{kind}_later",
+        openapi_extra=body,
+        responses=refusals(*_ASKED),
+    )
     async def convert_later(request: Request) -> dict[str, Any]:
         """Take documents to be converted, and answer with a task at once."""
         return await desk.task((await desk.take(request, conversion)).id)
@@ -303,7 +318,9 @@ def _task_routes(router: APIRouter, desk: _Desk) -> None:
         await desk.finished(task, min(wait, _MOST_WAIT_S))
         return await desk.task(task)
 
-    @router.get("/v1/result/{task}", response_model=None, responses=refusals(404, 422, 503))
+    @router.get(
+        "/v1/result/{task}", response_model=None, responses=_RESULT | refusals(404, 422, 503)
+    )
     async def result(task: JobId) -> Response:
         """Return what came of a task: one document as JSON, several in a ZIP archive."""
         status = await run_in_threadpool(desk.documents.status, task)
