@@ -44,6 +44,7 @@ class _Panel:
 _PANELS = (
     _Panel("speech", "Speech", "speech.html"),
     _Panel("voiceprint", "Voices", "voiceprint.html"),
+    _Panel("documents", "Documents", "documents.html"),
 )
 
 
