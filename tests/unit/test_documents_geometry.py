@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from itertools import count
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from holdfast.documents.geometry import Box, Label, Line, PageGeometry, analyse
+from holdfast.documents.geometry import (
+    Box,
+    Label,
+    Line,
+    PageGeometry,
+    analyse,
+    read_leftwards,
+)
 
 WIDTH, HEIGHT = 595.0, 842.0
 RUNNING = "words that fill the line from its left to its right edge, nearly"
@@ -186,6 +194,107 @@ def test_a_list_beside_a_column_of_prose_makes_no_table_of_both() -> None:
     items = [text for label, text in found if label is Label.LIST_ITEM]
     assert items == [f"• item {row}" for row in range(4)]
     assert first_words(found)[:3] == ["left0", "left1", "left2"]
+
+
+def test_a_list_whose_bullets_are_signs_of_another_font_is_a_list() -> None:
+    sheet = Sheet().paragraph(60, 100, "before", wide=400)
+    sheet.write(60, 180, "\u277c a lamp").write(60, 196, "\u277c a wick")
+    assert [label for label, _ in sheet.read()][1:] == [Label.LIST_ITEM, Label.LIST_ITEM]
+
+
+def test_columns_with_a_narrow_gutter_are_two_also_where_one_is_short() -> None:
+    sheet = Sheet().write(150, 90, "A title across both columns", size=18)
+    for row in range(6):
+        sheet.paragraph(60, 150 + 70 * row, f"left{row}", wide=230)
+    sheet.paragraph(298, 150, "right", wide=230)
+    assert first_words(sheet.read()) == ["A", *(f"left{row}" for row in range(6)), "right"]
+
+
+def test_a_table_whose_first_column_is_wide_is_no_column_of_prose() -> None:
+    sheet = Sheet().paragraph(60, 100, "before", wide=400)
+    for row in range(5):
+        for left, text in ((60, "something that takes some room"), (300, "12"), (380, "3.50")):
+            sheet.write(left, 200 + 16 * row, text)
+    sheet.read()
+    (grid,) = sheet.found.grids
+    assert (grid.rows, grid.columns) == (5, 3)
+    assert grid.cells[0].text == "something that takes some room"
+
+
+def test_the_number_of_a_page_may_stand_nearer_to_the_text_than_a_footer() -> None:
+    sheet = Sheet(2).paragraph(60, 100, "text", lines=45, wide=400).write(290, 720, "17")
+    assert sheet.read()[-1] == (Label.PAGE_FOOTER, "17")
+    no_number = Sheet(2).paragraph(60, 100, "text", lines=45, wide=400).write(60, 720, "An end.")
+    assert no_number.read()[-1] == (Label.TEXT, "An end.")
+
+
+def inked(sheet: Sheet, left: float, baseline: float, text: str, size: float, font: str) -> None:
+    """Write a line whose box is around the ink: as high as the letters in it."""
+    above = 0.74 if any(letter in "bdfhklt" or letter.isupper() for letter in text) else 0.55
+    below = 0.22 if any(letter in "gjpqy," for letter in text) else 0.0
+    box = Box(left, baseline - above * size, left + 0.5 * size * len(text), baseline + below * size)
+    sheet.lines.append(Line(len(sheet.lines), box, text, font))
+
+
+def test_lines_that_are_as_high_as_their_letters_are_one_paragraph_below_their_heading() -> None:
+    sheet = Sheet()
+    inked(sheet, 60, 100, "Of oil", 13, "AAA+Serif")
+    texts = ("A lamp by day, and by night", "shines on the sea and the land", "over us, over ours",
+             "so was, once more, a room", "Again they put it out")  # fmt: skip
+    for number, text in enumerate(texts):
+        inked(sheet, 60, 120 + 13 * number, f"{text} {text}", 10, "AAA+Serif")
+    assert [label for label, _ in sheet.read()] == [Label.SECTION_HEADER, Label.TEXT]
+
+
+@pytest.mark.parametrize("degrees", [-2.0, -0.8, 0.0, 0.8, 2.0])
+def test_a_scan_that_was_laid_askew_is_read_as_if_it_lay_straight(degrees: float) -> None:
+    straight = Sheet()
+    inked(straight, 150, 90, "Agape title across both columns", 18, "")
+    for column, left in enumerate((60, 310)):
+        for row in range(20):
+            text = f"{'left' if column == 0 else 'right'} by {row} {RUNNING}"
+            text = text[:30] if row % 5 == 4 else text
+            inked(straight, left, 150 + 9 * row, text, 6, "")
+    angle = math.radians(degrees)
+
+    def turned(x: float, y: float) -> tuple[float, float]:
+        return (
+            x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle),
+        )  # fmt: skip
+
+    sheet = Sheet()
+    for line in straight.lines:  # the upper left and the lower right corner, as they are told
+        box = Box(*turned(line.box.left, line.box.top), *turned(line.box.right, line.box.bottom))
+        sheet.lines.append(line._replace(box=box))
+    found = sheet.read()
+    assert [(label, text.split()[0]) for label, text in found] == [
+        (Label.TITLE, "Agape"), (Label.TEXT, "left"), (Label.TEXT, "right"),
+    ]  # fmt: skip
+
+
+def test_a_page_from_right_to_left_has_its_columns_items_and_cells_from_the_right() -> None:
+    sheet = Sheet()
+    for row in range(3):
+        sheet.write(400, 100 + 16 * row, "•", right=405).write(250, 100 + 16 * row, "מנורה",
+                                                               right=390)  # fmt: skip
+    for row in range(3):
+        for column, text in enumerate(("שלוש", "שתיים", "אחת")):
+            sheet.write(100 + 100 * column, 300 + 16 * row, text, right=140 + 100 * column)
+    found = sheet.read()
+    assert [text for label, text in found if label is Label.LIST_ITEM] == 3 * ["• מנורה"]
+    (grid,) = sheet.found.grids
+    assert [cell.text for cell in grid.cells[:3]] == ["אחת", "שתיים", "שלוש"]
+    assert grid.cells[0].box.left > grid.cells[2].box.left
+
+
+def test_words_from_right_to_left_keep_numbers_and_join_what_touches() -> None:
+    words = [
+        Line(0, Box(150, 0, 180, 10), "שלום"), Line(1, Box(120, 0, 145, 10), "2"),
+        Line(2, Box(90, 0, 115, 10), "km"), Line(3, Box(60, 0, 85, 10), "כאן"),
+        Line(4, Box(57, 7, 60, 9), "."),
+    ]  # fmt: skip
+    # Between words from the right, Latin ones are in their own order: from the left.
+    assert read_leftwards(words) == "שלום km 2 כאן."
 
 
 coordinates = st.floats(-50, 900, allow_nan=False)

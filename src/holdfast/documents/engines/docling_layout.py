@@ -7,6 +7,7 @@ of the same look, so that docling's table structure is to be off, and the order 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -26,7 +27,19 @@ from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
 from docling_core.types.doc import BoundingBox, DocItemLabel, TableCell
 from docling_core.types.doc.page import BoundingRectangle, SegmentedPdfPage, TextCell
 
-from holdfast.documents.geometry import Box, Grid, Label, Line, PageGeometry, analyse
+from holdfast.documents.geometry import (
+    Box,
+    Grid,
+    Label,
+    Line,
+    PageGeometry,
+    Region,
+    analyse,
+    around,
+    in_rows,
+    is_leftwards,
+    read_leftwards,
+)
 
 __all__ = ["GeometryLayoutModel", "GeometryLayoutOptions", "GeometryPdfPipeline", "register"]
 
@@ -35,7 +48,7 @@ _LEAST_READ = 0.01
 _THICKEST = 3.0
 _SHORTEST = 8.0
 # Of a line's height: a wider gap between two words divides it.
-_GAP = 1.0
+_GAP = 0.75
 
 
 class GeometryLayoutOptions(BaseLayoutOptions):  # type: ignore[misc]
@@ -103,7 +116,7 @@ class _Regions:
         )  # fmt: skip
         clusters = [
             Cluster(
-                id=number, label=_label(region.label), bbox=_bounds(region.box),
+                id=number, label=_label(region.label), bbox=_bounds(_place(region, cells, parsed)),
                 cells=[cells[each] for each in region.lines],
             )
             for number, region in enumerate(found.regions)
@@ -144,44 +157,63 @@ def register() -> None:
 
 
 def _lines(parsed: SegmentedPdfPage) -> list[TextCell]:
-    """Return a page's lines of text, divided where a wide gap is between two words."""
-    words = [(_box(word.rect, parsed), word) for word in parsed.word_cells if word.text.strip()]
+    """Return a page's lines of text, divided where a wide gap is between two words.
+
+    Of text from right to left docling's lines have gaps in words and none between them, where the
+    font changes or a ligature is; so they are made of the words anew.
+    """
+    cells = [line for line in parsed.textline_cells if line.text.strip()]
+    words = [word for word in parsed.word_cells if word.text.strip()]
+    placed = [_line(at, word, parsed) for at, word in enumerate(words)]
+    placed.sort(key=lambda word: word.box.middle)
+    levels = [word.box.middle for word in placed]
+    leftwards = is_leftwards("".join(word.text for word in words))
     found: list[TextCell] = []
-    for line in parsed.textline_cells:
-        if not line.text.strip():
+    if leftwards:
+        for row in in_rows(placed):
+            found += [_joined(group, words, leftwards=True) for group in _groups(row)]
+    for line in cells:
+        if leftwards and not line.from_ocr:
             continue
-        box = _box(line.rect, parsed).grown(0.5)
-        own = sorted(
-            ((place, word) for place, word in words if box.holds(place)),
-            key=lambda each: each[0].left,
-        )
-        found += _divided(line, own)
+        box, font = _box(line.rect, parsed).grown(0.5), _font(line)
+        near = placed[bisect_left(levels, box.top) : bisect_right(levels, box.bottom)]
+        own = [word for word in near if word.font == font and box.holds(word.box)]
+        groups = [group for row in in_rows(own) for group in _groups(row)]
+        if len(groups) < 2:
+            found.append(line)
+        else:
+            found += [_joined(group, words, leftwards=False) for group in groups]
     return [cell.model_copy(update={"index": at}) for at, cell in enumerate(found)]
 
 
-def _divided(line: TextCell, words: Sequence[tuple[Box, TextCell]]) -> list[TextCell]:
-    groups: list[list[tuple[Box, TextCell]]] = []
-    for place, word in words:
-        last = groups[-1][-1][0] if groups else None
-        if last is not None and place.left - last.right <= _GAP * place.height:
-            groups[-1].append((place, word))
+def _groups(row: Sequence[Line]) -> list[list[Line]]:
+    """Divide a row of words, from left to right, where a wide gap is."""
+    groups: list[list[Line]] = []
+    height = around(word.box for word in row).height
+    for word in row:
+        last = groups[-1][-1] if groups else None
+        if last is not None and word.box.left - last.box.right <= _GAP * height:
+            groups[-1].append(word)
         else:
-            groups.append([(place, word)])
-    if len(groups) < 2:
-        return [line]
-    parts = []
-    for group in groups:
-        left, right = group[0][1].rect, group[-1][1].rect
-        text = " ".join(word.text.strip() for _, word in group)
-        rect = left.to_bounding_box().model_copy(update={"r": right.to_bounding_box().r})
-        update = {"rect": BoundingRectangle.from_bounding_box(rect), "text": text, "orig": text}
-        parts.append(line.model_copy(update=update))
-    return parts
+            groups.append([word])
+    return groups
+
+
+def _joined(group: Sequence[Line], words: Sequence[TextCell], *, leftwards: bool) -> TextCell:
+    """Return words as one line."""
+    text = read_leftwards(group) if leftwards else " ".join(word.text.strip() for word in group)
+    longest = max(group, key=lambda word: len(word.text))
+    rect = BoundingRectangle.from_bounding_box(_bounds(around(word.box for word in group)))
+    update = {"rect": rect, "text": text, "orig": text}
+    return words[longest.number].model_copy(update=update)
+
+
+def _font(cell: TextCell) -> str:
+    return f"{getattr(cell, 'font_key', '')} {getattr(cell, 'font_name', '')}".strip()
 
 
 def _line(number: int, cell: TextCell, parsed: SegmentedPdfPage) -> Line:
-    font = f"{getattr(cell, 'font_key', '')} {getattr(cell, 'font_name', '')}"
-    return Line(number, _box(cell.rect, parsed), cell.text, font.strip())
+    return Line(number, _box(cell.rect, parsed), cell.text, _font(cell))
 
 
 def _box(rect: Any, parsed: SegmentedPdfPage) -> Box:
@@ -197,6 +229,13 @@ def _rules(backend: Any) -> list[Box]:
     ]
     boxes = [Box(each.l, each.t, each.r, each.b) for each in drawn]
     return [box for box in boxes if max(box.width, box.height) >= _SHORTEST]
+
+
+def _place(region: Region, cells: Sequence[TextCell], parsed: SegmentedPdfPage) -> Box:
+    """Return where a region is on the page as it was given: a scan may have been set straight."""
+    if region.label in {Label.TABLE, Label.PICTURE} or not region.lines:
+        return region.box
+    return around(_box(cells[each].rect, parsed) for each in region.lines)
 
 
 def _label(label: Label) -> DocItemLabel:

@@ -6,11 +6,23 @@ It knows no language and has learnt nothing: it goes by sizes, weights, white sp
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 
 from holdfast.documents.geometry._columns import cut
-from holdfast.documents.geometry._page import Box, Label, Line, PageGeometry, Region, around
+from holdfast.documents.geometry._leftwards import mirrored, mirrored_grid, mirrored_region
+from holdfast.documents.geometry._letters import levelled
+from holdfast.documents.geometry._page import (
+    Box,
+    Label,
+    Line,
+    PageGeometry,
+    Region,
+    around,
+    is_leftwards,
+)
 from holdfast.documents.geometry._paragraphs import BULLET, Paragraph, paragraphs
+from holdfast.documents.geometry._skew import straightened
 from holdfast.documents.geometry._tables import Grid, aligned_tables, ruled_tables
 
 __all__ = ["Analysis", "analyse"]
@@ -27,11 +39,14 @@ _PAGE_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _NOTE = re.compile(r"^\s*(?:\d{1,2}|[*†‡§¹²³⁴-⁹])\s*\S")
-# Parts of the page's height in which headers and footers stand.
-_MARGIN = 0.08
+# Parts of the page's height in which headers and footers stand; the number of the page may stand
+# nearer to the text.
+_MARGIN, _NUMBER_MARGIN = 0.08, 0.2
 _LARGER, _TITLE, _SMALLER = 1.12, 1.45, 0.88
 # Of a scan, whose lines' heights depend on their letters.
-_LARGER_NEARLY = 1.25
+_LARGER_NEARLY = 1.2
+# Of Arabic and Hebrew, whose letters differ much.
+_LARGER_BY_FAR = 1.6
 _HEADING_LINES, _HEADING_LETTERS = 3, 200
 _LEAST_PICTURE = 0.005
 
@@ -51,6 +66,17 @@ class Analysis:
 
 def analyse(page: PageGeometry) -> Analysis:
     """Return what is on a page."""
+    page = levelled(straightened(page))
+    if not is_leftwards("".join(line.text for line in page.lines)):
+        return _analysed(page)
+    found = _analysed(mirrored(page))
+    return Analysis(
+        [mirrored_region(region, page.width) for region in found.regions],
+        [mirrored_grid(grid, page.width) for grid in found.grids],
+    )
+
+
+def _analysed(page: PageGeometry) -> Analysis:
     body, leading = page.body_height, page.leading
     headers, footers, rest = _margins(page, body)
     inner = PageGeometry(
@@ -117,6 +143,8 @@ def _margins(page: PageGeometry, body: float) -> tuple[list[Line], list[Line], l
     top, bottom = _MARGIN * page.height, (1 - _MARGIN) * page.height
     upper = [line for line in lines if line.box.bottom < top and line.height <= 1.1 * body]
     lower = [line for line in lines if line.box.top > bottom and line.height <= 1.1 * body]
+    if not lower and lines and _is_number(lines, page, body):
+        lower = lines[-1:]
     others = [line for line in lines if line not in upper and line not in lower]
     if not others:
         return [], [], lines
@@ -129,6 +157,17 @@ def _margins(page: PageGeometry, body: float) -> tuple[list[Line], list[Line], l
     ]  # fmt: skip
     apart = {line.number for line in (*headers, *footers)}
     return headers, footers, [line for line in lines if line.number not in apart]
+
+
+def _is_number(lines: Sequence[Line], page: PageGeometry, body: float) -> bool:
+    """Return whether the last of the lines is the page's number, alone below the text."""
+    last = lines[-1]
+    above = max((line.box.bottom for line in lines[:-1]), default=0.0)
+    return (
+        last.box.top > (1 - _NUMBER_MARGIN) * page.height
+        and last.box.top - above > body
+        and bool(_PAGE_NUMBER.match(last.text))
+    )
 
 
 def _pictures(page: PageGeometry) -> list[Region]:
@@ -155,7 +194,8 @@ def _labelled(
 
 def _label(paragraph: Paragraph, page: PageGeometry, body: float) -> Label:
     text = " ".join(line.text.strip() for line in paragraph)
-    height = max(line.height for line in paragraph)
+    heights = [line.height for line in paragraph]
+    height = statistics.median(heights) if page.is_scan else max(heights)
     box = around(line.box for line in paragraph)
     if all(line.is_monospaced for line in paragraph) and len(paragraph) > 1:
         return Label.CODE
@@ -182,11 +222,18 @@ def _is_heading(paragraph: Paragraph, text: str, height: float, body: float) -> 
         return False
     if not any(letter.isalpha() for letter in text):
         return False
-    if height >= (_LARGER if paragraph[0].font else _LARGER_NEARLY) * body:
-        return True
+    ended = text.rstrip().endswith((".", ",", ";", ":"))
+    if height >= _larger(paragraph[0]) * body:
+        return bool(paragraph[0].font) or not ended or height >= _TITLE * body
     if not all(line.is_bold for line in paragraph) or height < 0.95 * body:
         return False
-    return bool(_NUMBERED.match(text)) or not text.rstrip().endswith((".", ",", ";", ":"))
+    return bool(_NUMBERED.match(text)) or not ended
+
+
+def _larger(line: Line) -> float:
+    if is_leftwards(line.text):
+        return _LARGER_BY_FAR
+    return _LARGER if line.font else _LARGER_NEARLY
 
 
 def _region(label: Label, lines: Sequence[Line]) -> Region:

@@ -14,7 +14,8 @@ from holdfast.documents.geometry._page import Box, Line, around
 __all__ = ["cut"]
 
 # Of the body's height: what is narrower between two texts is a space, not a gutter.
-_GUTTER = 0.9
+# No spaces show in a scan, whose lines are read as a whole, with some white around them.
+_GUTTER, _GUTTER_SCANNED = 0.75, 0.25
 _GAP = 0.9
 _DEEPEST = 40
 # Of a page's first and last lines so many may lie across its columns.
@@ -52,7 +53,7 @@ def _cut(lines: list[Line], body: float, depth: int) -> list[list[Line]]:
 def _gutter(lines: Sequence[Line], body: float) -> float | None:
     """Return where white space parts the lines into columns, from top to bottom."""
     best: tuple[float, float] | None = None
-    for left, right in _white(_widths(lines), _GUTTER * body):
+    for left, right in _white(_widths(lines), _least(lines, body)):
         middle = (left + right) / 2
         one = [line.box for line in lines if line.box.right <= middle]
         other = [line.box for line in lines if line.box.right > middle]
@@ -63,16 +64,28 @@ def _gutter(lines: Sequence[Line], body: float) -> float | None:
     return None if best is None else best[1]
 
 
+def _least(lines: Sequence[Line], body: float) -> float:
+    """Return how wide a gutter is at least."""
+    scanned = not any(line.font for line in lines)
+    return (_GUTTER_SCANNED if scanned else _GUTTER) * body
+
+
 def _are_columns(one: Sequence[Box], other: Sequence[Box], body: float) -> bool:
     """Return whether both sides are texts of their own, not the cells of one row each."""
     if min(_rows(one), _rows(other)) < _COLUMN_LINES:
         return False
     first, second = around(one), around(other)
-    if first.overlap_y(second) < 0.2:
+    if first.overlap_y(second) < 0.2 or _are_cells(one, body) or _are_cells(other, body):
         return False
     # A table's columns are narrower, or its cells do not fill them, as prose does.
     narrow = min(first.width, second.width) < _COLUMN_WIDTH * body
     return not narrow and max(_filled(one), _filled(other)) > 0.6
+
+
+def _are_cells(boxes: Sequence[Box], body: float) -> bool:
+    """Return whether several short texts stand in most rows, as in a table."""
+    short = [box for box in boxes if box.width < _COLUMN_WIDTH * body]
+    return len(short) >= 1.5 * _rows(boxes)
 
 
 def _rows(boxes: Sequence[Box]) -> int:
@@ -105,7 +118,7 @@ def _across(lines: list[Line], body: float) -> list[list[Line]] | None:
         below = [line for line in lines if line.box.bottom > middle]
         if _gutter(above, body) is not None or _gutter(below, body) is not None:
             return [above, below]
-    if not _white(_widths(ordered[_AROUND:-_AROUND]), _GUTTER * body) and len(ordered) > _MANY:
+    if not _white(_widths(ordered[_AROUND:-_AROUND]), _least(lines, body)) and len(ordered) > _MANY:
         return None  # nor will there be any among more lines
     edges = range(min(len(ordered), _AROUND))
     for first, last in sorted(product(edges, edges), key=sum)[1:]:

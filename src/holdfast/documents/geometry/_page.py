@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 import statistics
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Box", "Label", "Line", "PageGeometry", "Region", "around"]
+__all__ = ["Box", "Label", "Line", "PageGeometry", "Region", "around", "is_leftwards"]
 
 
 class Label(enum.StrEnum):
@@ -54,6 +55,11 @@ class Box(NamedTuple):
     def area(self) -> float:
         """How large it is."""
         return max(self.width, 0.0) * max(self.height, 0.0)
+
+    @property
+    def middle(self) -> float:
+        """How far down its middle is."""
+        return (self.top + self.bottom) / 2
 
     def holds(self, other: Box) -> bool:
         """Return whether the middle of ``other`` is within."""
@@ -141,10 +147,17 @@ class PageGeometry:
     @property
     def body_height(self) -> float:
         """The height of most of its text; 0 where there is none."""
+        if self.is_scan:
+            return statistics.median([line.height for line in self.lines for _ in line.text])
         count: Counter[float] = Counter()
         for line in self.lines:
             count[round(2 * line.height) / 2] += len(line.text)
         return count.most_common(1)[0][0] if count else 0.0
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether all its text was read off a picture, so that no height is exact."""
+        return bool(self.lines) and not any(line.font for line in self.lines)
 
     @property
     def leading(self) -> float:
@@ -158,9 +171,18 @@ class PageGeometry:
                     break
                 alike = abs(below.height - line.height) < 0.15 * line.height
                 if step > 0.5 * line.height and alike and below.box.overlap_x(line.box) > 0.5:
-                    steps.append(step)
+                    steps += [step] * len(line.text)
                     break
         return statistics.median(steps) if steps else 1.2 * self.body_height
+
+
+def is_leftwards(text: str) -> bool:
+    """Return whether most of a text's letters are written from right to left."""
+    if text.isascii():
+        return False
+    ways = [unicodedata.bidirectional(letter) for letter in text]
+    left = sum(way in {"R", "AL"} for way in ways)
+    return left > ways.count("L")
 
 
 def around(boxes: Iterable[Box]) -> Box:

@@ -6,30 +6,35 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from holdfast.documents.geometry._page import Box, Line, around
+from holdfast.documents.geometry._page import Box, Line, around, is_leftwards
 
 __all__ = ["BULLET", "Paragraph", "in_rows", "paragraphs"]
 
 Paragraph = list[Line]
 # What an item of a list begins with: a sign, or a number or letter with a dot or bracket.
 BULLET = re.compile(
-    r"^\s*(?:[•‣◦▪▫●○■□◆\u2013\u2014*·∙-]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)])(?:\s+|$)"
+    r"^\s*(?:[•‣◦▪▫●○■□◆\u2776-\u2793\u2013\u2014*·∙-]|\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)])(?:\s+|$)"
 )
 _ENDED = re.compile(r"[.!?:;”\"')\]]$")
-_SAME_SIZE, _NEARLY = 0.12, 0.2
+# By how much lines of one size differ in height: where the font is known, in scans, and in Arabic
+# and Hebrew, whose letters differ much.
+_SAME_SIZE, _NEARLY, _HARDLY = 0.12, 0.35, 0.45
 _FURTHER = 1.35  # of the leading: more between two lines parts paragraphs
 _LARGE, _TIGHT = 1.1, 1.6
+_WITHIN = 0.8  # of a scanned line's height: from it to the next of a heading at least
 
 
 def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
     """Return lines by rows, from top to bottom, each from left to right."""
     rows: list[list[Line]] = []
+    place = Box(0, 0, 0, 0)  # of the last row
     for line in sorted(lines, key=lambda each: (each.box.top + each.box.bottom, each.box.left)):
-        last = rows[-1] if rows else None
-        if last is not None and around(each.box for each in last).overlap_y(line.box) > 0.5:
-            last.append(line)
+        if rows and place.overlap_y(line.box) > 0.5:
+            rows[-1].append(line)
+            place = around((place, line.box))
         else:
             rows.append([line])
+            place = line.box
     return [sorted(row, key=lambda line: line.box.left) for row in rows]
 
 
@@ -53,6 +58,21 @@ def paragraphs(lines: Sequence[Line], leading: float) -> list[Paragraph]:
     return found
 
 
+def _differ(one: Line, other: Line, size: float) -> bool:
+    """Return whether two lines are set differently."""
+    return (
+        abs(one.height - other.height) > _slack(other) * size
+        or one.is_bold != other.is_bold
+        or one.is_monospaced != other.is_monospaced
+    )
+
+
+def _slack(line: Line) -> float:
+    if is_leftwards(line.text):
+        return _HARDLY
+    return _SAME_SIZE if line.font else _NEARLY
+
+
 def _middle(box: Box) -> float:
     return (box.left + box.right) / 2
 
@@ -64,11 +84,14 @@ def _begins(
     above, here = around(line.box for line in before), around(line.box for line in row)
     first, last = row[0], before[-1]
     size = max(above.height, here.height)
-    if abs(last.height - first.height) > (_SAME_SIZE if first.font else _NEARLY) * size:
+    if _differ(last, first, size):
         return True
-    if last.is_bold != first.is_bold or last.is_monospaced != first.is_monospaced:
-        return True
-    if size > _LARGE * leading:
+    if not first.font:
+        # Boxes of scans are higher than lines are apart: only the white says where a heading ends.
+        least = _WITHIN * min(above.height, here.height)
+        if here.top - above.top > _FURTHER * max(leading, least):
+            return True
+    elif size > _LARGE * leading:
         # A heading of several lines is set tight, and they begin, or have their middles, alike.
         apart = abs(here.left - above.left) > size and abs(_middle(here) - _middle(above)) > size
         if apart or here.top - above.top > _TIGHT * size:
