@@ -126,7 +126,7 @@ def up(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the checks, then the tests on all cores but at least two."""
+    """Run the checks, then the tests: three at a time, for each waits for processes of its own."""
     failed = []
     for check in CHECKS:
         say(" ".join(check))
@@ -136,7 +136,7 @@ def test(arguments: list[str]) -> int:
         reason = install_libraries()
         if reason and os.environ.get("HOLDFAST_REQUIRE_ALL") == "1":
             failed.append(f"the libraries to test with ({reason})")
-    workers = [] if arguments else ["-n", "2", "--dist", "loadfile"]
+    workers = [] if arguments else ["-n", "3", "--dist", "loadfile"]
     say("pytest")
     if subprocess.call([PYTHON, "-m", "pytest", *workers, *arguments], cwd=ROOT):
         failed.append("pytest")
