@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import logging
@@ -9,19 +10,24 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from holdfast.documents._fetch import Fetcher
 from holdfast.documents._work import KIND, doing
 from holdfast.errors import HoldfastError
-from holdfast.jobs import Claim, Limits, do_jobs, open_jobs
+from holdfast.jobs import Claim, JobStore, Limits, do_jobs, open_jobs
 from holdfast.runtime import process_memory_mb
 
 __all__ = ["STUCK", "main"]
 
 # The exit code of one that did not let go of a job that nobody wanted any more.
 STUCK = 17
+_ORPHANED = {
+    "code": "worker-died", "message": "the service that had it has ended",
+    "why": "its process is gone", "hint": "", "facts": {},
+}  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -33,11 +39,20 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     asked: dict[str, Any] = json.loads(sys.stdin.readline())
     ended = threading.Event()
-    threading.Thread(target=_listen, args=(ended,), name="holdfast-listens", daemon=True).start()
+    begun: list[JobStore] = []
+
+    def orphaned() -> None:
+        for store in begun:
+            with contextlib.suppress(HoldfastError):  # else its lease runs out
+                store.release(asked["worker"], _ORPHANED, counts=False)
+
+    arguments = (ended, orphaned)
+    threading.Thread(target=_listen, args=arguments, name="holdfast-listens", daemon=True).start()
     try:
         module, _, load = asked["load"].partition(":")
         engine = getattr(importlib.import_module(module), load)(Path(asked["folder"]), "cpu")
         store = open_jobs(asked["database"])
+        begun.append(store)
         fetcher = Fetcher(asked["allowed"], asked["most_bytes"])
     except HoldfastError as error:
         _say(said, {"error": error.to_dict()})
@@ -67,11 +82,12 @@ def main() -> None:
     os._exit(0)  # native threads of a parser need not be waited for
 
 
-def _listen(ended: threading.Event) -> None:
+def _listen(ended: threading.Event, orphaned: Callable[[], None]) -> None:
     """Wait for the word to end; at the end of the line the other side is gone, and so is this."""
     if sys.stdin.readline():
         ended.set()
         sys.stdin.readline()
+    orphaned()  # so that the next one need not wait for what this one had
     os._exit(0)
 
 
