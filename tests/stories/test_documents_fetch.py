@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -26,62 +25,14 @@ from holdfast.documents import (
     results,
 )
 from holdfast.jobs import FINISHED, SqliteJobs
-
-HERE = ("127.0.0.0/8",)
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Web:
-    """A server on loopback that answers each path as it was told to."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.answers: dict[str, Answer] = {}
-        web = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                web.asked.append((self.path, dict(self.headers)))
-                web.answers[self.path.partition("?")[0]](self)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def gives(self, path: str, content: bytes, **headers: str) -> str:
-        def answer(asked: BaseHTTPRequestHandler) -> None:
-            asked.send_response(200)
-            for name, value in headers.items():
-                asked.send_header(name.replace("_", "-"), value)
-            asked.send_header("Content-Length", str(len(content)))
-            asked.end_headers()
-            asked.wfile.write(content)
-
-        self.answers[path] = answer
-        return self.url + path
-
-    def leads(self, path: str, to: str) -> str:
-        def answer(asked: BaseHTTPRequestHandler) -> None:
-            asked.send_response(302)
-            asked.send_header("Location", to)
-            asked.send_header("Content-Length", "0")
-            asked.end_headers()
-
-        self.answers[path] = answer
-        return self.url + path
+from tests.support.webserver import HERE, Web
 
 
 @pytest.fixture
 def web() -> Iterator[Web]:
     made = Web()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 def fetched(url: str, fetcher: Fetcher, **headers: str) -> tuple[str, bytes]:
@@ -156,8 +107,7 @@ def test_every_redirect_is_checked_and_headers_stay_with_their_server(web: Web) 
         assert [headers.get("Authorization") for _, headers in web.asked] == ["Bearer secret"] * 2
         assert "Authorization" not in other.asked[0][1]
     finally:
-        other.server.shutdown()
-        other.server.server_close()
+        other.close()
     for inside in ("http://169.254.169.254/latest", "http://[::1]/", "http://10.0.0.1/"):
         with pytest.raises(DocumentAddressRefused, match="which is not public"):
             fetched(web.leads("/in", inside), here)

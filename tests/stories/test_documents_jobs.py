@@ -176,6 +176,21 @@ def test_a_cancelled_job_stops_within_two_seconds_and_the_next_is_done(
         assert (workers.pids == before) is not deaf
 
 
+@pytest.mark.parametrize("slow", ["pages 1000", "sleep 60"], ids=["pages", "one page"])
+def test_a_document_that_takes_too_long_fails_alone(office: Office, slow: str) -> None:
+    with office.staffed():
+        office.send("j1", "plain", slow, "plain", longest_s=0.5)
+        ended = office.ended("j1")
+        assert ended.state is JobState.PARTIAL_SUCCESS
+        assert ended.failures == 0
+        found = results(office.jobs, "j1")
+        assert [each["status"] for each in found] == ["success", "failure", "success"]
+        assert found[1]["error"]["code"] == "document-slow"
+        assert found[1]["error"]["why"] == "more than 0.5 s"
+        # What was done before it was not done again, and it was begun once.
+        assert set(office.begun().values()) == {1}
+
+
 def test_processes_are_recycled_and_nothing_is_lost_on_the_way(office: Office) -> None:
     pids = set()
     with office.staffed(most_jobs=2) as workers:

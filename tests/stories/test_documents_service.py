@@ -367,8 +367,11 @@ def test_an_option_that_cannot_be_is_refused_before_anything_is_done(
         ({"sources": [{"kind": "file", "filename": "a", "base64_string": "?"}]}, "base64"),
         ({"sources": [{"kind": "http", "url": "http://a.example"}], "more": 1}, "no field 'more'"),
         (
-            {"sources": [{"kind": "http", "url": "http://a.example"}], "callbacks": [{"url": "x"}]},
-            "nobody is called back",
+            {
+                "sources": [{"kind": "http", "url": "http://a.example"}],
+                "callbacks": [{"url": "http://x.example"}],
+            },
+            "no key to sign them with",
         ),
     ],
 )

@@ -18,12 +18,17 @@ from starlette.websockets import WebSocketDisconnect
 from holdfast._version import __version__
 from holdfast.api._documents_asked import CONVERT_FIELDS
 from holdfast.api._documents_read import Reader, chunks, conversion, received
-from holdfast.api._documents_told import failure_of, task_of, told_result
+from holdfast.api._documents_told import task_of, told_result
 from holdfast.api._documents_watch import JobNews
 from holdfast.api._doors import Doors
 from holdfast.api._errors import error_response
 from holdfast.api._schemas import refusals
-from holdfast.documents import ConvertOptions, document_error
+from holdfast.documents import (
+    ConvertOptions,
+    DocumentRequestInvalid,
+    document_error,
+    failure_of,
+)
 from holdfast.errors import HoldfastError
 from holdfast.jobs import JobStatus, UnknownJob
 from holdfast.runtime import DeadlineExceeded, UnknownModel
@@ -143,6 +148,11 @@ class _Desk:
         )
         owner = request.client.host if request.client else "unknown"
         async with received(request, self._limit_bytes, usual, read) as order:
+            if order.about["callbacks"] and service.documents_callback_key is None:
+                raise DocumentRequestInvalid(
+                    "callbacks cannot be used", why="this service has no key to sign them with",
+                    hint="HOLDFAST_DOCUMENTS_CALLBACK_KEY", param="callbacks",
+                )  # fmt: skip
             return await run_in_threadpool(
                 documents.take, owner, order.sources, order.contents, order.options, order.about
             )

@@ -24,6 +24,7 @@ __all__ = [
     "chunking_of",
     "file_name",
     "flag_of",
+    "headers_of",
     "options_of",
     "source_of",
     "target_of",
@@ -268,7 +269,7 @@ def source_of(given: Any, at: int) -> tuple[Source, Sequence[bytes]]:
     if kind == "http":
         url = str(given.get("url", ""))
         check_url(url)
-        return Source(file_name(name_of(url)), url, _headers(given.get("headers"), place)), ()
+        return Source(file_name(name_of(url)), url, headers_of(given.get("headers"), place)), ()
     raise _invalid(f"{place}.kind", f"{str(kind)[:40]!r} is neither file nor http")
 
 
@@ -282,7 +283,12 @@ def _decoded(given: Mapping[str, Any], place: str) -> list[bytes]:
         raise _invalid(name, str(error), "base64 -w 0 FILE") from error
 
 
-def _headers(given: Any, place: str) -> dict[str, str]:
+def headers_of(given: Any, place: str) -> dict[str, str]:
+    """Return headers that can be sent to another server.
+
+    Raises:
+        DocumentRequestInvalid: some cannot.
+    """
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise _invalid(f"{place}.headers", "they are no object")

@@ -13,16 +13,18 @@ from holdfast.api._documents_asked import (
     chunking_of,
     file_name,
     flag_of,
+    headers_of,
     options_of,
     source_of,
     target_of,
 )
 from holdfast.api._uploads import Upload, received_object, received_upload
-from holdfast.documents import ConvertOptions, DocumentRequestInvalid, Source
+from holdfast.documents import ConvertOptions, DocumentRequestInvalid, Source, check_url
 
 __all__ = ["Order", "Reader", "Taken", "chunks", "conversion", "received"]
 
 _MOST_FILES = 200
+_MOST_CALLBACKS = 5
 _PIECE = 1 << 18
 # Fields of a form that may come several times.
 _LISTS = frozenset({"from_formats", "to_formats", "ocr_lang", "page_range"})
@@ -94,14 +96,31 @@ def _taken_json(content: Mapping[str, Any]) -> Taken:
             "sources cannot be used", why=f"it is no list of 1 to {_MOST_FILES} documents",
             hint='"sources": [{"kind": "http", "url": "https://..."}]', param="sources",
         )  # fmt: skip
-    if content.get("callbacks"):
-        raise DocumentRequestInvalid(
-            "callbacks cannot be used", why="nobody is called back here yet",
-            hint="wait at /v1/status/poll/ID?wait=30, or at the websocket", param="callbacks",
-        )  # fmt: skip
     found = [source_of(each, at) for at, each in enumerate(given)]
-    rest = {name: value for name, value in content.items() if name not in ("sources", "callbacks")}
+    rest = {name: value for name, value in content.items() if name != "sources"}
     return Taken([each[0] for each in found], [each[1] for each in found], rest, form=False)
+
+
+def _callbacks(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read who wants to be called back."""
+    given = said.get("callbacks") or []
+    if not isinstance(given, list) or len(given) > _MOST_CALLBACKS:
+        raise _no_callback(f"it is no list of at most {_MOST_CALLBACKS}")
+    found = []
+    for each in given:
+        if not isinstance(each, dict) or each.get("ca_cert"):
+            raise _no_callback("each is an object with a url, and headers; no ca_cert is taken")
+        url = str(each.get("url", ""))
+        check_url(url)
+        found.append({"url": url, "headers": headers_of(each.get("headers"), "callbacks")})
+    return found
+
+
+def _no_callback(why: str) -> DocumentRequestInvalid:
+    return DocumentRequestInvalid(
+        "callbacks cannot be used", why=why, hint='"callbacks": [{"url": "https://..."}]',
+        param="callbacks",
+    )  # fmt: skip
 
 
 def _object(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -135,12 +154,13 @@ def conversion(taken: Taken, usual: ConvertOptions) -> Order:
     if taken.form:
         given = {name: value for name, value in taken.said.items() if name != "target_type"}
     else:
-        _check_names(taken.said, ("options", "target"))
+        _check_names(taken.said, ("options", "target", "callbacks"))
         given = dict(_object(taken.said, "options"))
     asked = options_of(given, usual)
     about = {
         "task": "convert", "target": _target(taken.said, form=taken.form),
         "documents": len(taken.sources), "notes": asked.notes,
+        "callbacks": [] if taken.form else _callbacks(taken.said),
     }  # fmt: skip
     return Order(taken.sources, taken.contents, asked.options, about)
 
@@ -157,7 +177,8 @@ def chunks(kind: str) -> Reader:
             others = [name for name in said if not name.startswith(("convert_", "chunking_"))]
             _check_names(others, ("include_converted_doc", "target_type"))
         else:
-            names = ("convert_options", "chunking_options", "include_converted_doc", "target")
+            names = ("convert_options", "chunking_options", "include_converted_doc", "target",
+                     "callbacks")  # fmt: skip
             _check_names(said, names)
             convert, cut = _object(said, "convert_options"), _object(said, "chunking_options")
         if _target(said, form=taken.form) != "inbody":
@@ -171,6 +192,7 @@ def chunks(kind: str) -> Reader:
         about = {
             "task": "chunk", "target": "inbody", "documents": len(taken.sources),
             "notes": asked.notes, "outputs": list(outputs), "include": include,
+            "callbacks": [] if taken.form else _callbacks(said),
         }  # fmt: skip
         options = replace(
             asked.options, outputs=(*outputs, "chunks"), chunking=chunking_of(kind, cut)

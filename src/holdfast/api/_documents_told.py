@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import IO, Any, NamedTuple
 
-from holdfast.documents import OUTPUTS, results
+from holdfast.documents import OUTPUTS, failure_of, results, sentence
 from holdfast.jobs import JobState, JobStatus, JobStore
 
-__all__ = ["Told", "failure_of", "task_of", "told_result"]
+__all__ = ["Told", "task_of", "told_result"]
 
 _SUFFIXES = {"md": "md", "json": "json", "html": "html", "text": "txt", "doctags": "doctags"}
 # A result stays in memory up to so many bytes, and goes through a file beyond.
@@ -29,20 +29,6 @@ _STATES = {
     JobState.FAILURE: "failure",
     JobState.CANCELLED: "failure",
 }
-_CATEGORIES = {
-    "document-unreachable": "source_unavailable",
-    "document-slow": "timeout",
-    "job-cancelled": "policy",
-    "job-failed": "internal",
-    "job-lost": "internal",
-    "worker-died": "internal",
-    "document-killed": "internal",
-}
-_POLICY = ("document-address-refused", "document-too-", "document-bomb", "document-encrypted")
-_CANCELLED = {
-    "code": "job-cancelled", "message": "the task was cancelled", "why": "somebody asked for it",
-    "hint": "send it again", "facts": {},
-}  # fmt: skip
 
 
 class Told(NamedTuple):
@@ -80,29 +66,6 @@ def task_of(status: JobStatus, about: Mapping[str, Any]) -> dict[str, Any]:
         "cancelling": status.cancelling and not status.is_finished,
         "notes": about["notes"],
     }
-
-
-def failure_of(status: JobStatus) -> dict[str, Any] | None:
-    """Return why a job failed, in docling-serve's form; None where it has not."""
-    if status.state not in (JobState.FAILURE, JobState.CANCELLED):
-        return None
-    error = _CANCELLED if status.state is JobState.CANCELLED else status.error or {}
-    code = str(error.get("code", ""))
-    return {
-        "category": _category(code),
-        "message": _sentence(error),
-        "retryable": code in ("document-unreachable", "job-cancelled", "job-failed", "job-lost"),
-        "phase": "execution",
-        "details": {"code": code, "hint": str(error.get("hint", ""))},
-    }
-
-
-def _category(code: str) -> str:
-    return "policy" if code.startswith(_POLICY) else _CATEGORIES.get(code, "unknown")
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    return ": ".join(part for key in ("message", "why") if (part := str(error.get(key, ""))))
 
 
 def told_result(store: JobStore, status: JobStatus, about: Mapping[str, Any]) -> Told:
@@ -168,7 +131,7 @@ def _outcome(report: Mapping[str, Any]) -> dict[str, Any]:
     errors = [_item(message, page) for page, message in report.get("flaws", ())]
     if "error" in report:
         error = report["error"]
-        errors.append(_item(_sentence(error)) | {"code": error["code"], "hint": error["hint"]})
+        errors.append(_item(sentence(error)) | {"code": error["code"], "hint": error["hint"]})
     return {"status": report["status"], "errors": errors, "timings": {}}
 
 

@@ -221,11 +221,17 @@ APPLICATION_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "With how much memory it does so.",
             "MB",
         ),
+        "documents_callback_key": Reading(
+            secret,
+            ("HOLDFAST_DOCUMENTS_CALLBACK_KEY",),
+            "Key that callbacks are signed with (Standard Webhooks, `whsec_...`); without it there "
+            "are none.",
+        ),
         "documents_allow_addresses": Reading(
             networks,
             ("HOLDFAST_DOCUMENTS_ALLOW_ADDRESSES",),
-            "Networks that documents may be fetched from although they are not public, separated "
-            "by commas: `10.1.0.0/16,192.168.7.2`.",
+            "Networks that documents may be fetched from, and callers called back in, although "
+            "they are not public, separated by commas: `10.1.0.0/16,192.168.7.2`.",
         ),
     },
     "language": {

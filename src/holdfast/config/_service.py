@@ -200,6 +200,7 @@ class ServiceSettings(NamedTuple):
     documents_keep_jobs: int = 1_000
     documents_recycle_jobs: int = 200
     documents_recycle_mb: int = 4_000
+    documents_callback_key: Secret | None = None
     documents_allow_addresses: tuple[str, ...] = ()
     language_url: str = ""
     language_key: Secret | None = None

@@ -1,5 +1,6 @@
 """Documents become text with structure."""
 
+from holdfast.documents._callbacks import CALLBACK, call_back, calling, signed
 from holdfast.documents._errors import (
     DocumentAddressRefused,
     DocumentBomb,
@@ -17,6 +18,7 @@ from holdfast.documents._errors import (
     DocumentUnsupported,
     document_error,
 )
+from holdfast.documents._failures import failure_of, sentence
 from holdfast.documents._fetch import Fetcher, check_url, name_of
 from holdfast.documents._model import (
     OCR_FOLDER,
@@ -35,6 +37,7 @@ from holdfast.documents._pool import DocumentWorkers, WorkersAsked
 from holdfast.documents._work import KIND, document_job, results
 
 __all__ = [
+    "CALLBACK",
     "KIND",
     "OCR_FOLDER",
     "OUTPUTS",
@@ -64,9 +67,14 @@ __all__ = [
     "Source",
     "Status",
     "WorkersAsked",
+    "call_back",
+    "calling",
     "check_url",
     "document_error",
     "document_job",
+    "failure_of",
     "name_of",
     "results",
+    "sentence",
+    "signed",
 ]

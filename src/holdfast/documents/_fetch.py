@@ -84,7 +84,7 @@ class Fetcher:
         url, headers = source.url, dict(source.headers)
         for _ in range(_MOST_REDIRECTS + 1):
             told()
-            response = self._asked(url, headers, deadline)
+            response = self._asked("GET", url, headers, deadline)
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or not target:
                 name = _name(source.name, response.headers)
@@ -96,8 +96,25 @@ class Fetcher:
             url = following
         raise _unreachable(source.url, f"{_MOST_REDIRECTS} redirects led nowhere")
 
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Tell an address something; a redirect is not followed.
+
+        Raises:
+            DocumentAddressRefused: it may not be asked.
+            DocumentUnreachable: it did not say that it has taken it.
+        """
+        response = self._asked("POST", url, headers, time.monotonic() + self._within_s, body)
+        response.close()
+        if response.status >= 300:
+            raise _unreachable(url, f"its server answers {response.status}")
+
     def _asked(
-        self, url: str, headers: Mapping[str, str], deadline: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        deadline: float,
+        body: bytes | None = None,
     ) -> urllib3.BaseHTTPResponse:
         import urllib3
 
@@ -115,7 +132,7 @@ class Fetcher:
             timeout = urllib3.Timeout(connect=min(left, _CONNECT_S), read=min(left, _SILENCE_S))
             try:
                 response = pool.urlopen(
-                    "GET", path, headers=sent, timeout=timeout, redirect=False, retries=False,
+                    method, path, body, sent, timeout=timeout, redirect=False, retries=False,
                     preload_content=False, decode_content=False, assert_same_host=False,
                 )  # fmt: skip
             except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:

@@ -114,7 +114,7 @@ class _One:
     ) -> Mapping[str, Any]:
         """Convert it and keep what comes of it; what is said of it is kept last."""
         slow = DocumentSlow(
-            f"{self._name} takes too long", why=f"more than {self._options.longest_s:.0f} s",
+            f"{self._name} takes too long", why=f"more than {self._options.longest_s:g} s",
             hint="ask for some of its pages at a time",
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError
 from holdfast.jobs import JobStatus, Keeping, Limits, open_jobs
 from holdfast.places import data_folder, surroundings
 from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
+from holdfast.wiring._callbacks import Callbacks
 
 if TYPE_CHECKING:
     from holdfast.documents import ConvertOptions, DocumentWorkers, Source
@@ -44,6 +45,7 @@ class KeptJobs:
         self._store: JobStore | None = None
         self._closing = threading.Event()
         self._tidying: threading.Thread | None = None
+        self._callbacks: Callbacks | None = None
 
     def place(self) -> Path | str:
         """Return the file, or the database, that jobs are kept in.
@@ -69,6 +71,10 @@ class KeptJobs:
                     target=self._tidy, args=(self._store,), name="holdfast-jobs", daemon=True
                 )
                 self._tidying.start()
+                key = self._service.documents_callback_key
+                if key is not None:
+                    allowed = self._service.documents_allow_addresses
+                    self._callbacks = Callbacks(self._store, key, allowed)
             return self._store
 
     def _tidy(self, store: JobStore) -> None:
@@ -86,6 +92,9 @@ class KeptJobs:
         """Let go of it."""
         with self._turn:
             self._closing.set()
+            if self._callbacks is not None:
+                self._callbacks.close()
+                self._callbacks = None
             if self._tidying is not None:
                 self._tidying.join()
                 self._tidying = None
