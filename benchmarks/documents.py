@@ -3,8 +3,8 @@
     python -m benchmarks.documents [--rounds N] [--documents N] [--json FILE]
 
 Both sides use the same engine, docling with the layout by geometry: what is measured is what the
-queue, the processes and the database cost, and what a second process gains. Exits with 1 when a
-target is missed.
+queue, the processes, the database and HTTP cost, what a second process gains, and whether a service
+grows with the documents that it has converted. Exits with 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.support.documents import MADE, scan_of
+from tests.support.serving import served
 
 from benchmarks.figures import Row, Section
 from benchmarks.program import options, report
+from holdfast.client import Client
 from holdfast.documents import (
     ConvertOptions,
     DocumentWorkers,
@@ -30,6 +34,7 @@ from holdfast.documents import (
 from holdfast.jobs import JobState, Limits, SqliteJobs
 
 ONE, TWO = 0.95, 1.6
+MANY = 300
 _DIRECT = """
 import sys, time
 from pathlib import Path
@@ -116,6 +121,73 @@ class Queue:
         self._jobs.close()
 
 
+class OverHttp:
+    """Our side as clients see it: a service, and some who ask it at a time, each for one document.
+
+    Args:
+        folder: where it keeps what it keeps.
+        processes: that convert.
+    """
+
+    def __init__(self, folder: Path, processes: int) -> None:
+        self._stack = ExitStack()
+        place = folder / f"service{processes}"
+        place.mkdir()
+        self._service = self._stack.enter_context(
+            served(
+                place, HOLDFAST_DOCUMENTS_PROCESSES=str(processes),
+                HOLDFAST_DOCUMENTS_RECYCLE_JOBS="100000", HOLDFAST_DOCUMENTS_CLIENT_JOBS="100000",
+                HOLDFAST_SPEECH_TRANSCRIPTION_MODEL="none", HOLDFAST_SPEECH_SYNTHESIS_MODEL="none",
+            )
+        )  # fmt: skip
+        self._client = self._stack.enter_context(Client(self._service.url))
+        self._asking = self._stack.enter_context(ThreadPoolExecutor(2 * processes))
+
+    def seconds(self, paths: Sequence[Path]) -> float:
+        """Return the seconds until all are converted and their results have come."""
+        started = time.perf_counter()
+        found = list(self._asking.map(self._client.convert, paths))
+        assert all(each.status == "success" for each in found)
+        return time.perf_counter() - started
+
+    def memory_mb(self) -> tuple[float, float]:
+        """Return what the server holds, and what its processes do."""
+        own, *others = (
+            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
+            for pid in self._service.family()
+        )
+        return own, sum(others)
+
+    def close(self) -> None:
+        """End it."""
+        self._stack.close()
+
+
+def over_http(folder: Path, paths: Sequence[Path], alone: list[float]) -> list[Row]:
+    """Return what clients of a service see, and how it grows over 300 conversions."""
+    rows = []
+    for processes, target in ((1, ONE), (2, TWO)):
+        service = OverHttp(folder, processes)
+        try:
+            service.seconds(paths)
+            before = service.memory_mb()
+            seconds, done = [], 0
+            while done < MANY or len(seconds) < len(alone):
+                seconds.append(service.seconds(paths))
+                done += len(paths)
+            grown = [now - then for now, then in zip(service.memory_mb(), before, strict=True)]
+        finally:
+            service.close()
+        name = f"{len(paths)} documents over HTTP, {processes} process(es)"
+        rows.append(Row(name, "s", seconds, alone, target=target))
+        for who, more in zip(("server", "processes"), grown, strict=True):
+            rows.append(
+                Row(f"growth of the {who} a conversion, over {done}", "MB", [more / done], [],
+                    compare="ours")
+            )  # fmt: skip
+    return rows
+
+
 def measure(rounds: int, count: int, folder: Path) -> list[Section]:
     """Return the figures."""
     paths = corpus(folder, count)
@@ -141,6 +213,7 @@ def measure(rounds: int, count: int, folder: Path) -> list[Section]:
         Row(f"memory after {count} more, of one process", "MB",
             [grown[-1] - grown[0]], [], compare="ours"),
     ]  # fmt: skip
+    rows += over_http(folder, paths, alone)
     return [Section("documents", "through the queue; docling called directly", rows, peer="direct")]
 
 

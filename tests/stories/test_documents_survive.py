@@ -37,7 +37,7 @@ def office(folder: Path, data: Path, **more: str) -> Iterator[tuple[Served, Clie
 
 
 def workers_of(server: Served) -> list[int]:
-    return [pid for pid in server._family()[1:] if b"documents" in _command(pid)]
+    return [pid for pid in server.family()[1:] if b"documents" in _command(pid)]
 
 
 def _command(pid: int) -> bytes:

@@ -63,21 +63,22 @@ class Served:
 
     def forget_peaks(self) -> None:
         """Have `peak_mb` begin anew."""
-        for pid in self._family():
+        for pid in self.family():
             Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def peak_mb(self) -> float:
         """Return the most memory that the processes have had together, since it was forgotten."""
-        return sum(_kilobytes(pid, "VmHWM") for pid in self._family()) / 1e3
+        return sum(_kilobytes(pid, "VmHWM") for pid in self.family()) / 1e3
 
     def process_of(self, library: str) -> int:
         """Return the process below it that has loaded a library with this in its name."""
-        for pid in self._family()[1:]:
+        for pid in self.family()[1:]:
             if library in Path(f"/proc/{pid}/maps").read_text():
                 return pid
         raise AssertionError(f"nothing here has loaded {library}")
 
-    def _family(self) -> list[int]:
+    def family(self) -> list[int]:
+        """Return the service's process, and those that it has begun."""
         family = [self.pid]
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             family += map(int, (task / "children").read_text().split())
