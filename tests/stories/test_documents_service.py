@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import urllib3
 from docling.datamodel.service.options import ConvertDocumentsOptions
@@ -28,8 +29,10 @@ from docling_core.types.io import DocumentStream
 from websockets.sync.client import connect
 
 from holdfast.client import Client, ServiceError
+from holdfast.speech import sample_recording
 from tests.support.documents import MADE, many_pages
 from tests.support.speaking import SpeechService, speech_service
+from tests.support.voices import write_wav
 
 ONLY = {
     "HOLDFAST_DOCUMENTS_PROCESSES": "1",
@@ -389,6 +392,25 @@ def test_an_address_of_this_network_is_not_asked(service: SpeechService) -> None
         answer = HTTP.request("POST", f"{service.url}/v1/convert/source", json=body)
         assert answer.status == 422, answer.data
         assert answer.json()["error"]["code"] == "document-address-refused"
+
+
+def test_what_is_said_in_a_recording_is_a_document_with_times(tmp_path: Path) -> None:
+    reader = ONLY | {"HOLDFAST_SPEECH_TRANSCRIPTION_MODEL": ""}
+    with speech_service(tmp_path, reader) as service, Client(service.url) as client:
+        (about,) = (model.raw["about"] for model in client.models() if model.id == "documents")
+        assert "audio" in about["forms"]
+        found = client.convert(sample_recording(), ("md", "json"))
+        assert "go forward ten meters" in found.outputs["md"]
+        first = found.outputs["json"]["texts"][0]
+        (source,) = first["source"]
+        assert source["kind"] == "track"
+        assert 0.3 < source["start_time"] < 0.7
+        for content, says in ((b"RIFF and so on", "bad.wav"), (b"", "is empty")):
+            with pytest.raises(ServiceError, match=says):
+                client.convert(content, name="bad.wav")
+        silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000, np.float32))
+        with pytest.raises(ServiceError, match="nobody speaks in it"):
+            client.convert(silence)
 
 
 def test_our_own_client_says_the_same(service: SpeechService, files: dict[str, Path]) -> None:

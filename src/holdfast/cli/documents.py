@@ -129,7 +129,7 @@ def _convert(args: argparse.Namespace, context: Context) -> int:
     code = wrong[0].exit_code if wrong else 0
     if not left:
         return code
-    with _office(min(args.workers, len(left))) as (store, workers):
+    with _office(min(args.workers, len(left)), context) as (store, workers):
         context.say(f"converted by docling: {workers.about['layout']}")
         run = _Run(context, store, readings, options, explicit=output)
         return run.all(left, _AHEAD * args.workers) or code
@@ -199,14 +199,16 @@ def _left(
 
 
 @contextmanager
-def _office(processes: int) -> Iterator[tuple[SqliteJobs, DocumentWorkers]]:
+def _office(processes: int, context: Context) -> Iterator[tuple[SqliteJobs, DocumentWorkers]]:
     """A queue of the command's own, and processes that work on it."""
     from holdfast.documents import DocumentWorkers, WorkersAsked
     from holdfast.jobs import SqliteJobs
+    from holdfast.wiring import LOAD_DOCUMENTS, told_settings
 
     with tempfile.TemporaryDirectory(prefix="holdfast-convert-") as name:
         database = Path(name) / "jobs.sqlite"
-        workers = DocumentWorkers(WorkersAsked(database, processes))
+        more = told_settings(context.settings, context.service())
+        workers = DocumentWorkers(WorkersAsked(database, processes, load=LOAD_DOCUMENTS, more=more))
         store = SqliteJobs(database)
         try:
             yield store, workers

@@ -42,7 +42,7 @@ class DocumentRequestInvalid(DocumentError):
 
 
 class DocumentEmpty(DocumentError):
-    """It has no bytes."""
+    """It has no bytes, or nothing in it can be read."""
 
     code = "document-empty"
 

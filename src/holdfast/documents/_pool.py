@@ -49,6 +49,7 @@ class WorkersAsked(NamedTuple):
         running_of_owner: jobs of one client that are worked on at a time.
         allowed: networks that documents may be fetched from although they are not public.
         most_bytes: that a document which is fetched may have.
+        more: what ``load`` is given besides, by name.
     """
 
     database: Path | str
@@ -61,6 +62,7 @@ class WorkersAsked(NamedTuple):
     running_of_owner: int = 1_000
     allowed: Sequence[str] = ()
     most_bytes: int = 200_000_000
+    more: Mapping[str, str] = MappingProxyType({})
 
 
 class DocumentWorkers:
@@ -158,7 +160,7 @@ class DocumentWorkers:
                 if self._closing.is_set():
                     child.kill()  # begun too late to be told to end
             try:
-                told = asked._asdict() | {"worker": worker}
+                told = asked._asdict() | {"worker": worker, "more": dict(asked.more)}
                 _tell(child, json.dumps(told, default=os.fspath))
                 assert child.stdout is not None
                 self._note(child, child.stdout.readline())

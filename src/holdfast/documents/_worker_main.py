@@ -50,7 +50,8 @@ def main() -> None:
     threading.Thread(target=_listen, args=arguments, name="holdfast-listens", daemon=True).start()
     try:
         module, _, load = asked["load"].partition(":")
-        engine = getattr(importlib.import_module(module), load)(Path(asked["folder"]), "cpu")
+        loading = getattr(importlib.import_module(module), load)
+        engine = loading(Path(asked["folder"]), "cpu", **asked["more"])
         store = open_jobs(asked["database"])
         begun.append(store)
         fetcher = Fetcher(asked["allowed"], asked["most_bytes"])

@@ -2,6 +2,8 @@
 
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL
 from holdfast.wiring._documents import DOCUMENTS_MODEL, Documents
+from holdfast.wiring._hearing import LOAD as LOAD_DOCUMENTS
+from holdfast.wiring._hearing import told_settings
 from holdfast.wiring._provide import (
     Provide,
     Verify,
@@ -18,6 +20,7 @@ from holdfast.wiring._voices import KeptVoices
 
 __all__ = [
     "DOCUMENTS_MODEL",
+    "LOAD_DOCUMENTS",
     "SPOOF_MODEL",
     "STT_MODEL",
     "TTS_MODEL",
@@ -34,6 +37,7 @@ __all__ = [
     "provide_starter",
     "services_of",
     "starter_repositories",
+    "told_settings",
     "verify_stored",
     "voiceprint_of",
 ]

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.config import ServiceSettings
+from holdfast.config import ServiceSettings, Settings
 from holdfast.errors import HoldfastError
 from holdfast.jobs import JobStatus, Keeping, Limits, open_jobs
 from holdfast.places import data_folder, surroundings
 from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
 from holdfast.wiring._callbacks import Callbacks
+from holdfast.wiring._hearing import LOAD, told_settings
 
 if TYPE_CHECKING:
     from holdfast.documents import ConvertOptions, DocumentWorkers, Source
@@ -188,8 +189,19 @@ class Documents:
         self._jobs.close()
 
 
-def documents_description(service: ServiceSettings, jobs: KeptJobs) -> dict[str, Any]:
-    """Return what converts documents and what it needs, in the terms of `ModelSpec`."""
+def documents_description(
+    service: ServiceSettings, jobs: KeptJobs, settings: Settings | None
+) -> dict[str, Any]:
+    """Return what converts documents and what it needs, in the terms of `ModelSpec`.
+
+    Args:
+        service: how many processes there are, and how they live.
+        jobs: what they work on.
+        settings: where models of speech are; without them recordings are not read.
+    """
+    hearing: dict[str, Any] = {}
+    if settings is not None:
+        hearing = {"load": LOAD, "more": told_settings(settings, service)}
 
     def load(folder: Path, device: str) -> DocumentWorkers:
         from holdfast.documents import DocumentWorkers, WorkersAsked
@@ -202,7 +214,7 @@ def documents_description(service: ServiceSettings, jobs: KeptJobs) -> dict[str,
                 most_jobs=service.documents_recycle_jobs, most_mb=service.documents_recycle_mb,
                 running_of_owner=service.documents_client_running,
                 allowed=service.documents_allow_addresses,
-                most_bytes=service.upload_limit_mb * _MB,
+                most_bytes=service.upload_limit_mb * _MB, **hearing,
             )
         )  # fmt: skip
 

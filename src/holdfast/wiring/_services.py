@@ -97,6 +97,7 @@ def configured_services(
         env=env,
         only=only,
         converters=_converters(settings, env, service),
+        settings=settings,
     )
     # The starter set needs no network, so nothing is to be said about it.
     seen = settings._replace(offline=True) if service.profile == "starter" else settings
@@ -112,6 +113,7 @@ def services_of(
     converters: Mapping[str, Callable[[Path], Path]] | None = None,
     only: Collection[str] | None = None,
     backoff: Backoff | None = None,
+    settings: Settings | None = None,
 ) -> Services:
     """Put a profile's models together; nothing is started yet.
 
@@ -123,6 +125,7 @@ def services_of(
         converters: by model, makes what it is loaded from.
         only: ids of the models that are wanted; all of them when None.
         backoff: pauses between attempts.
+        settings: about models on disk, for processes that bring models themselves.
 
     Raises:
         ConfigInvalid: a setting is for a model that there is not.
@@ -131,7 +134,7 @@ def services_of(
     env = env if env is not None else os.environ
     detector = chosen_detector(service)
     jobs = KeptJobs(service, env)
-    wanted = _models(service, detector, jobs)
+    wanted = _models(service, detector, jobs, settings)
     unknown = sorted(set(service.models) - set(wanted))
     if unknown:
         raise ConfigInvalid(
@@ -162,7 +165,10 @@ def services_of(
 
 
 def _models(
-    service: ServiceSettings, detector: ChosenDetector | None, jobs: KeptJobs
+    service: ServiceSettings,
+    detector: ChosenDetector | None,
+    jobs: KeptJobs,
+    settings: Settings | None,
 ) -> dict[str, tuple[RevisionRef, Mapping[str, Any]]]:
     """Return where each model comes from, and what it is."""
     starter, gpu = service.profile == "starter", service.profile == "gpu"
@@ -181,7 +187,7 @@ def _models(
         models[SPOOF_MODEL] = (detector.ref, detector.description(gpu=gpu))
     if service.documents_processes:
         models[DOCUMENTS_MODEL] = (
-            RevisionRef(DOCUMENTS_REPO), documents_description(service, jobs)
+            RevisionRef(DOCUMENTS_REPO), documents_description(service, jobs, settings)
         )  # fmt: skip
     return models
 
