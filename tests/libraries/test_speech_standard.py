@@ -27,6 +27,7 @@ from holdfast.wiring._starter import VAD_REPO
 from tests.libraries import environment
 from tests.support.core import Shop, opened_shop
 from tests.support.deny import deny_prefix
+from tests.support.serving import NO_DOCUMENTS
 from tests.support.voices import SENTENCES, speak
 
 pytestmark = [pytest.mark.libraries]
@@ -79,7 +80,7 @@ def surroundings(hub: Shop, home: Path, **more: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"], "HOME": str(home), "HOLDFAST_HOME": str(home / "models"),
         "HOLDFAST_DATA": str(home / "data"), "HF_ENDPOINT": hub.url,
-        "HOLDFAST_PROFILE": "standard", "HOLDFAST_VOICEPRINT_SPOOF_MODEL": "none",
+        "HOLDFAST_PROFILE": "standard", **NO_DOCUMENTS, "HOLDFAST_VOICEPRINT_SPOOF_MODEL": "none",
         # What runs the service has no torch of its own.
         "PYTHONPATH": str(libraries), **more,
     }  # fmt: skip

@@ -19,6 +19,7 @@ from holdfast.wiring import starter_repositories
 from holdfast.wiring._provide import SPOOF_HUB_REPO, VAD_HUB_REPO, VOICE_HUB_REPO
 from holdfast.wiring._starter import VAD_REPO
 from tests.libraries import environment
+from tests.support.serving import NO_DOCUMENTS
 from tests.support.voices import SENTENCES, speak
 
 pytestmark = [pytest.mark.libraries]
@@ -92,6 +93,7 @@ def test_the_standard_profile_fetches_converts_judges_and_decides(
         "HOME": str(tmp_path),
         "HOLDFAST_HOME": str(tmp_path / "models"),
         "HOLDFAST_DATA": str(tmp_path / "data"),
+        **NO_DOCUMENTS,
         "HF_ENDPOINT": hub,
         # What runs the service has no torch of its own.
         "PYTHONPATH": str(more),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from holdfast.voiceprint._features import SpeechBrainFbank, speechbrain_features
 from holdfast.voiceprint.engines.ecapa import load_ecapa
 from tests.libraries import environment
+from tests.support.serving import NO_DOCUMENTS
 
 pytestmark = [pytest.mark.libraries]
 
@@ -147,6 +148,7 @@ def test_the_service_converts_a_checkpoint_once_and_keeps_its_identity(
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "HOLDFAST_HOME": str(tmp_path / "models"),
+        **NO_DOCUMENTS,
         "PYTHONPATH": f"{environment.STUBS}:{_ROOT / 'src'}",
     }
     command = [environment.PYTHON, "-c", _CONVERTED_BY_THE_SERVICE, snapshot]

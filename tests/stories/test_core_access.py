@@ -325,7 +325,7 @@ def test_a_certificate_that_nobody_trusts_is_an_error_with_the_cure(
     shop: Shop, user: User, encrypted: str
 ) -> None:
     direct = user.but(endpoint=encrypted.replace("hub.test", "127.0.0.1"))
-    patient = direct.with_env(HOLDFAST_METADATA_TIMEOUT_S="2")
+    patient = direct.with_env(HOLDFAST_METADATA_TIMEOUT_S="15")
     done = patient.run("pull", shop.new(FILES).name)
     assert (done.code, done.error["code"]) == (5, "hub-unavailable")
     assert "no trusted connection" in done.error["message"]

@@ -382,6 +382,27 @@ def test_an_interrupted_run_leaves_what_is_done_and_goes_on(desk: Desk) -> None:
     assert f"{len(done)} of 4 are read already" in rest.stderr
 
 
+def test_an_interruption_within_the_decoder_is_not_lost(desk: Desk) -> None:
+    # FFmpeg swallows what Python raises while it is asked for the next bytes.
+    program = """
+import os, signal, sys
+from holdfast.cli.main import entry
+from holdfast.media import _lasting
+vars(_lasting)["kill"] = lambda: os.kill(os.getpid(), signal.SIGINT)
+exec("def read(self, size=-1):\\n    kill()\\n    return self._file.read(size)", vars(_lasting))
+_lasting.Lasting.read = _lasting.read
+sys.argv = ["holdfast", "vad", "talk.wav"]
+entry()
+"""
+    desk.recording("talk.wav", SENTENCES[0])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=desk.env, cwd=desk.folder, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "interrupted: run the same command again" in done.stderr
+
+
 def test_who_speaks_is_told_by_the_enrolled_voices(desk: Desk) -> None:
     for number in range(2, 5):
         sample = desk.recording(f"rms{number}.wav", SENTENCES[number])

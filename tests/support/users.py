@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.serving import NO_DOCUMENTS
+
 __all__ = ["Stranger", "stranger_user"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -61,7 +63,7 @@ class Stranger:
         timeout_s: float = 120.0,
     ) -> subprocess.CompletedProcess[str]:
         """Run the stranger's Python with these arguments, in a bare environment plus ``env``."""
-        bare = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+        bare = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **NO_DOCUMENTS}
         return subprocess.run(
             self.command(self.python, *arguments, home=home),
             capture_output=True,

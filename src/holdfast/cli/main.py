@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from holdfast._version import __version__
@@ -21,6 +22,9 @@ from holdfast.config import Settings
 from holdfast.errors import HoldfastError
 
 __all__ = ["build_parser", "entry", "main"]
+
+# After which an interruption that would have been lost is tried again.
+_AGAIN_S = 0.02
 
 _EPILOG = """\
 exit codes:
@@ -198,9 +202,11 @@ def entry() -> None:
             stream.reconfigure(errors="backslashreplace")
     interrupted: list[int] = []
 
-    def on_interrupt(number: int, frame: object) -> None:
-        del frame
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.append(number)
+        if _is_lost(frame):
+            threading.Timer(_AGAIN_S, signal.raise_signal, [number]).start()
+            return
         raise KeyboardInterrupt
 
     # In the background of a shell it is ignored, and stays so.
@@ -218,6 +224,15 @@ def entry() -> None:
         gc.collect()  # it tells the terminal of every resampler that is left in a cycle
     gc.freeze()  # the process ends: no search for cycles in all it imported (28 ms where measured)
     _end(code)
+
+
+def _is_lost(frame: FrameType | None) -> bool:
+    """Return whether what is raised here would end in a native library that calls Python."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "holdfast.media._lasting":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _end(code: int) -> NoReturn:
