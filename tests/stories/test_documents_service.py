@@ -298,6 +298,25 @@ def test_the_position_in_the_queue_is_told_and_one_client_cannot_fill_it(
         assert status == 404 or told["task_status"] in ("success", "failure")
 
 
+def test_who_is_in_a_hurry_goes_first_and_the_numbers_tell_of_the_queue(
+    service: SpeechService,
+) -> None:
+    first = sent(service, many_pages(300), "long.pdf")
+    usual = sent(service, NOTE, "usual.md")
+    answer = post(service, "/v1/convert/file/async?priority=5", ("hurried.md", NOTE))
+    hurried = answer.json()["task_id"]
+    places = [
+        get(service, f"/v1/status/poll/{each}")[1]["task_position"] for each in (hurried, usual)
+    ]
+    numbers = HTTP.request("GET", f"{service.url}/metrics").data.decode()
+    assert 'holdfast_documents_jobs{state="pending"} ' in numbers
+    assert post(service, "/v1/convert/file/async?priority=500", ("a.md", NOTE)).status == 422
+    get(service, f"/v1/tasks/{first}", "DELETE")
+    for task in (first, usual, hurried):
+        get(service, f"/v1/status/poll/{task}?wait=30")
+    assert places in ([1, 2], [2, 3])
+
+
 def test_figures_and_pages_are_pictures_on_request(service: SpeechService) -> None:
     content = MADE["report.pdf"]()
     plain = post(service, "/v1/convert/file", ("r.pdf", content), to_formats="json").json()

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPMethod, HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -70,17 +70,40 @@ class _Speakers(Collector):
         return [family]
 
 
+class _Jobs(Collector):
+    """How many jobs there are over documents, where that can be told."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> list[Metric]:
+        """Return the one family."""
+        family = GaugeMetricFamily(
+            "holdfast_documents_jobs", "Jobs over documents that are kept", labels=["state"]
+        )
+        for state, count in self._counts().items():
+            family.add_metric([state], count)
+        return [family]
+
+
 class Metrics:
     """The numbers of one application.
 
     Args:
         supervisor: knows the models.
         speakers: returns how many are enrolled; None where that is not known.
+        jobs: returns how many jobs there are by state; nothing where that is not known.
     """
 
-    def __init__(self, supervisor: Supervisor, speakers: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        speakers: Callable[[], int | None],
+        jobs: Callable[[], Mapping[str, int]],
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Speakers(speakers))
+        self._registry.register(_Jobs(jobs))
         self._models = _Models(supervisor)
         self._registry.register(self._models)
         self.requests = Counter(

@@ -83,17 +83,29 @@ def create_app(services: Services, settings: ServerSettings | None = None) -> Fa
     app.add_middleware(OwnPages, here_only=session is None)
     doors = app.state.doors = Doors()
     app.add_middleware(PassDoors, doors=doors)
-    metrics = Metrics(services.supervisor, services.voices.count)
+    documents = services.documents
+    metrics = Metrics(
+        services.supervisor,
+        services.voices.count,
+        documents.counts if documents is not None else lambda: {},
+    )
     send_spans = add_tracing(app, os.environ)
     app.add_middleware(Observe, metrics=metrics)  # the outermost: it sees refusals too
+    _include_routes(app, services, settings, metrics)
+    pages.mount(app)
+    return app
+
+
+def _include_routes(
+    app: FastAPI, services: Services, settings: ServerSettings, metrics: Metrics
+) -> None:
+    doors, limit = app.state.doors, settings.upload_limit_bytes
     app.include_router(service_routes(services, metrics, doors))
     app.include_router(model_routes(services))
     app.include_router(language_routes(services))
-    app.include_router(speech_routes(services, settings.upload_limit_bytes))
-    app.include_router(transcription_routes(services, settings.upload_limit_bytes))
+    app.include_router(speech_routes(services, limit))
+    app.include_router(transcription_routes(services, limit))
     app.include_router(synthesis_routes(services))
     app.include_router(realtime_routes(services, doors))
-    app.include_router(voiceprint_routes(services, settings.upload_limit_bytes, metrics))
-    app.include_router(documents_routes(services, settings.upload_limit_bytes, doors))
-    pages.mount(app)
-    return app
+    app.include_router(voiceprint_routes(services, limit, metrics))
+    app.include_router(documents_routes(services, limit, doors))

@@ -78,6 +78,15 @@ class KeptJobs:
                     self._callbacks = Callbacks(self._store, key, allowed)
             return self._store
 
+    def counts(self) -> Mapping[str, int]:
+        """Return how many jobs there are by state; nothing while it was not opened.
+
+        Raises:
+            JobStorageFailed: it cannot be used.
+        """
+        store = self._store
+        return {} if store is None else store.counts()
+
     def _tidy(self, store: JobStore) -> None:
         keeping = Keeping(
             age_s=self._service.documents_keep_s, most=self._service.documents_keep_jobs
@@ -183,6 +192,13 @@ class Documents:
             with contextlib.suppress(HoldfastError):  # it waits, then
                 self._supervisor.expect(DOCUMENTS_MODEL)
         return found
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many jobs there are by state; nothing where that cannot be told."""
+        try:
+            return self._jobs.counts()
+        except HoldfastError:
+            return {}  # whoever asks for a job is told why
 
     def close(self) -> None:
         """Let go of the queue; what waits in it waits on."""
