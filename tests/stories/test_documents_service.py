@@ -470,6 +470,14 @@ def test_while_the_processes_are_not_there_it_says_so_and_when_to_ask_again(
         assert "retry-after" in answers[0].headers
 
 
+def test_where_nothing_can_be_kept_documents_are_converted_all_the_same(tmp_path: Path) -> None:
+    nowhere = {"HOLDFAST_DATA": "", "HOME": "/proc/nowhere", "XDG_DATA_HOME": "/proc/nowhere"}
+    with speech_service(tmp_path, ONLY | nowhere) as service, Client(service.url) as client:
+        (about,) = (model.raw["about"] for model in client.models() if model.id == "documents")
+        assert about["durable"] is False
+        assert client.convert(NOTE, name="note.md").outputs["md"].startswith("# Title")
+
+
 def test_where_no_documents_are_converted_that_is_said(tmp_path: Path) -> None:
     with speech_service(tmp_path, ONLY | {"HOLDFAST_DOCUMENTS_PROCESSES": "0"}) as service:
         answer = post(service, "/v1/convert/file", ("note.md", NOTE))

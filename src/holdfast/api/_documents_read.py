@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
 from holdfast.api._documents_asked import (
     chunking_of,
@@ -25,6 +26,8 @@ __all__ = ["Order", "Reader", "Taken", "chunks", "conversion", "received"]
 
 _MOST_FILES = 200
 _MOST_CALLBACKS = 5
+# Whatever reads JSON keeps everybody else waiting meanwhile; files in forms do not.
+_MOST_JSON_BYTES = 64_000_000
 _PIECE = 1 << 18
 # Fields of a form that may come several times.
 _LISTS = frozenset({"from_formats", "to_formats", "ocr_lang", "page_range"})
@@ -61,8 +64,8 @@ async def received(
         HoldfastError: it is too large, broken, or asks for what there is not.
     """
     if request.headers.get("content-type", "").lower().startswith("application/json"):
-        _, content = await received_object(request, limit_bytes)
-        yield read(_taken_json(content), usual)
+        _, content = await received_object(request, min(limit_bytes, _MOST_JSON_BYTES))
+        yield await run_in_threadpool(lambda: read(_taken_json(content), usual))
         return
     async with received_upload(
         request, limit_bytes, _MOST_FILES, parts=("files", "file")

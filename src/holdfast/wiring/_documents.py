@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ServiceSettings, Settings
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, NoDataFolder
 from holdfast.jobs import JobStatus, Keeping, Limits, open_jobs
 from holdfast.places import data_folder, surroundings
 from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
@@ -46,6 +47,7 @@ class KeptJobs:
         self._store: JobStore | None = None
         self._closing = threading.Event()
         self._tidying: threading.Thread | None = None
+        self._passing: tempfile.TemporaryDirectory[str] | None = None
         self._callbacks: Callbacks | None = None
 
     def place(self) -> Path | str:
@@ -56,7 +58,28 @@ class KeptJobs:
         """
         if self._service.documents_database is not None:
             return self._service.documents_database
-        return data_folder(self._service.data, surroundings(self._env)) / "documents/jobs.sqlite"
+        return self._folder() / "documents/jobs.sqlite"
+
+    def _folder(self) -> Path:
+        """Return the folder of data; where there is none, one that goes with this process."""
+        if self._passing is not None:
+            return Path(self._passing.name)
+        try:
+            return data_folder(self._service.data, surroundings(self._env))
+        except NoDataFolder as error:
+            if self._service.data is not None:
+                raise  # the one that was named, or none
+            try:
+                self._passing = tempfile.TemporaryDirectory(prefix="holdfast-jobs-")
+            except OSError:
+                raise error from None
+            _log.warning("jobs over documents end with this process: %s (%s)", error, error.hint)
+            return Path(self._passing.name)
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is kept outlives this process."""
+        return self._passing is None
 
     def open(self) -> JobStore:
         """Return the queue.
@@ -111,6 +134,9 @@ class KeptJobs:
             if self._store is not None:
                 self._store.close()
                 self._store = None
+            if self._passing is not None:
+                self._passing.cleanup()
+                self._passing = None
 
 
 class Documents:
@@ -238,6 +264,10 @@ def documents_description(
         "task": "document-conversion",
         "licence": "Apache-2.0",
         "load": load,
-        "describe": lambda workers: {**workers.about, "processes": service.documents_processes},
+        "describe": lambda workers: {
+            **workers.about,
+            "processes": service.documents_processes,
+            "durable": jobs.durable,
+        },
         "needs": Needs(memory_mb=_PROCESS_MB * service.documents_processes),
     }
