@@ -84,6 +84,13 @@ def test_folders_are_converted_beside_or_below_in_every_form_and_once(desk: Desk
     assert desk.run("in").stdout == ""
 
 
+def test_the_only_document_of_a_folder_is_written_beside_as_several_are(desk: Desk) -> None:
+    desk.put("light.docx", under="in")
+    done = desk.run("in")
+    assert done.stdout == "in/light.md\n"
+    assert desk.read("in/light.md").startswith("# The light")
+
+
 def test_what_somebody_wrote_is_left_alone(desk: Desk) -> None:
     desk.put("light.docx", "ships.xlsx")
     (desk.folder / "light.md").write_text("mine")

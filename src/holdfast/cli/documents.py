@@ -160,7 +160,8 @@ def _work(
             "the terminal takes one form at a time", why=f"--to has {', '.join(forms)}",
             hint="-o FOLDER",
         )  # fmt: skip
-    if args.output == "-" or (args.output is None and len(paths) == len(forms) == 1):
+    only = len(paths) == len(forms) == 1 and str(paths[0]) in args.files  # of a folder it is not
+    if args.output == "-" or (args.output is None and only):
         return [_Work(path, None) for path in paths]
     if output is not None and output.suffix and not output.is_dir() and len(forms) > 1:
         raise ConfigInvalid(
