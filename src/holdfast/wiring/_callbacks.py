@@ -15,6 +15,7 @@ __all__ = ["Callbacks"]
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 0.5
+_PATIENCE_S = 5.0
 
 
 class Callbacks:
@@ -61,7 +62,8 @@ class Callbacks:
             return  # it was forgotten meanwhile
 
     def close(self) -> None:
-        """Send what is being sent, and end."""
+        """End; what is being sent then has a moment, and is sent again by the next one else."""
         self._ended.set()
+        deadline = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(deadline - time.monotonic(), 0))
