@@ -136,7 +136,7 @@ def test(arguments: list[str]) -> int:
         reason = install_libraries()
         if reason and os.environ.get("HOLDFAST_REQUIRE_ALL") == "1":
             failed.append(f"the libraries to test with ({reason})")
-    workers = [] if arguments else ["-n", "3", "--dist", "loadfile"]
+    workers = [] if arguments else ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     say("pytest")
     if subprocess.call([PYTHON, "-m", "pytest", *workers, *arguments], cwd=ROOT):
         failed.append("pytest")
