@@ -230,4 +230,6 @@ def test_nothing_of_this_needs_torch(engine: DoclingEngine) -> None:
     about = engine.describe()
     assert about["layout"] == "layout by geometry, no model"
     assert {"pdf", "docx", "image"} <= set(about["forms"])
-    assert about["missing"] == {"models": "pip install 'holdfast[torch]'"}
+    assert about["tables"] == "by rules"
+    assert "HOLDFAST_DOCUMENTS_LAYOUT_MODEL=" in about["missing"]["layout model"]
+    assert "pip install 'holdfast[documents-tables]'" in about["missing"]["table model"]

@@ -22,8 +22,8 @@ from holdfast.documents import (
     document_job,
     results,
 )
+from holdfast.errors import MissingExtra
 from holdfast.jobs import JobState, JobStatus, SqliteJobs
-from holdfast.runtime import WorkerDied
 from tests.support.documents import MADE
 
 OBEDIENT = "tests.support.document_engines:load_obedient"
@@ -234,9 +234,8 @@ def test_who_ends_lets_others_do_what_is_not_done(office: Office) -> None:
 
 def test_what_is_not_installed_is_said_at_the_start(office: Office) -> None:
     with (
-        pytest.raises(WorkerDied, match="there is no engine") as told,
+        pytest.raises(MissingExtra, match="there is no engine") as told,
         office.staffed(load="tests.support.document_engines:load_nothing"),
     ):
         pass
     assert told.value.hint == "pip install it"
-    assert told.value.facts["code"] == "missing-extra"

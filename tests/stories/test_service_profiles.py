@@ -22,9 +22,10 @@ NAME = "onnx-community/silero-vad"
 VOICE = "speechbrain/spkrec-ecapa-voxceleb"
 SPOOF = "Gustking/wav2vec2-large-xlsr-deepfake-audio-classification"
 
-# Nothing that reads or speaks: that takes torch, see tests/libraries/test_speech_standard.py.
+# Nothing that takes torch; see tests/libraries/test_speech_standard.py and its neighbours.
 SILENT = {
-    "HOLDFAST_SPEECH_TRANSCRIPTION_MODEL": "none", "HOLDFAST_SPEECH_SYNTHESIS_MODEL": "none"
+    "HOLDFAST_SPEECH_TRANSCRIPTION_MODEL": "none", "HOLDFAST_SPEECH_SYNTHESIS_MODEL": "none",
+    "HOLDFAST_DOCUMENTS_LAYOUT_MODEL": "geometry",
 }  # fmt: skip
 
 

@@ -168,6 +168,19 @@ APPLICATION_READINGS: Mapping[str, Mapping[str, Reading]] = {
             "How many documents are converted at a time, each in a process of its own; with 0 "
             "none are.",
         ),
+        "documents_layout_model": Reading(
+            name,
+            ("HOLDFAST_DOCUMENTS_LAYOUT_MODEL",),
+            "What finds the regions of pages: a repository such as "
+            "`docling-project/docling-layout-heron`, `repository@revision`, or `geometry`, which "
+            "is no model; else as the profile says.",
+        ),
+        "documents_table_model": Reading(
+            name,
+            ("HOLDFAST_DOCUMENTS_TABLE_MODEL",),
+            "What finds the cells of tables: `docling-project/docling-models@v2.3.0`, or `none` "
+            "for ruled lines and columns. It needs a layout model.",
+        ),
         "documents_database": Reading(
             database,
             ("HOLDFAST_DOCUMENTS_DATABASE",),

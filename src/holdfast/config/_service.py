@@ -190,6 +190,8 @@ class ServiceSettings(NamedTuple):
     voiceprint_spoof_bona_fide: str | None = None
     voiceprint_spoof_threshold: float = 0.0
     documents_processes: int = 1
+    documents_layout_model: str | None = None
+    documents_table_model: str | None = None
     documents_database: Secret | None = None
     documents_most_pages: int = 2_000
     documents_longest_s: float = 3_600.0

@@ -1,5 +1,17 @@
 """Documents become text with structure."""
 
+from holdfast.documents._artifacts import (
+    HERON,
+    LAYOUT_FILES,
+    SET_FILE,
+    TABLE_FILES,
+    TABLE_FOLDER,
+    ModelSet,
+    Part,
+    check_content,
+    check_present,
+    folder_of,
+)
 from holdfast.documents._callbacks import CALLBACK, call_back, calling, signed
 from holdfast.documents._errors import (
     DocumentAddressRefused,
@@ -38,9 +50,14 @@ from holdfast.documents._work import KIND, document_job, results
 
 __all__ = [
     "CALLBACK",
+    "HERON",
     "KIND",
+    "LAYOUT_FILES",
     "OCR_FOLDER",
     "OUTPUTS",
+    "SET_FILE",
+    "TABLE_FILES",
+    "TABLE_FOLDER",
     "Chunking",
     "ConvertOptions",
     "Converted",
@@ -62,17 +79,22 @@ __all__ = [
     "DocumentWorkers",
     "Fetcher",
     "Flaw",
+    "ModelSet",
     "Output",
+    "Part",
     "Progress",
     "Source",
     "Status",
     "WorkersAsked",
     "call_back",
     "calling",
+    "check_content",
+    "check_present",
     "check_url",
     "document_error",
     "document_job",
     "failure_of",
+    "folder_of",
     "name_of",
     "results",
     "sentence",

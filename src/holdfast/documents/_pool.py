@@ -16,10 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from holdfast.compat import OFFLINE
 from holdfast.documents._worker_main import STUCK
-from holdfast.errors import HoldfastError
+from holdfast.errors import EntryNotFound, HoldfastError, MissingExtra
 from holdfast.jobs import JobStorageFailed, open_jobs
-from holdfast.runtime import WorkerDied, usable_cores
+from holdfast.runtime import EngineUnusable, WorkerDied, usable_cores
 
 __all__ = ["DocumentWorkers", "WorkersAsked"]
 
@@ -31,6 +32,12 @@ from holdfast.documents._worker_main import main
 main()
 """
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.5, 30.0
+# As which a supervisor knows whether another attempt makes sense.
+_LOAD_ERRORS: Mapping[str, type[HoldfastError]] = {
+    kind.code: kind for kind in (MissingExtra, EntryNotFound, EngineUnusable)
+}
+# Whatever a library does there, models are used as they are here, or it fails.
+_OFFLINE = {variable.name: "1" for variable in OFFLINE}
 # One that lived for so long did not fail at its start.
 _LIVED_S = 20.0
 
@@ -43,6 +50,7 @@ class WorkersAsked(NamedTuple):
         processes: at a time.
         load: what loads the engine, as ``MODULE:FUNCTION``.
         folder: handed to it.
+        device: the same.
         lease_s: after how long without a sign of life another takes a job.
         most_jobs: after which a process makes room for a new one.
         most_mb: of memory, the same.
@@ -56,6 +64,7 @@ class WorkersAsked(NamedTuple):
     processes: int = 1
     load: str = "holdfast.documents.engines.docling:load_docling"
     folder: Path = Path()
+    device: str = "cpu"
     lease_s: float = 20.0
     most_jobs: int = 200
     most_mb: float = 4_000.0
@@ -153,7 +162,7 @@ class DocumentWorkers:
         with subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": self._threads_each},
+            env=os.environ | {"OMP_NUM_THREADS": self._threads_each} | _OFFLINE,
         ) as child:  # fmt: skip
             with self._changed:
                 self._children[place] = child
@@ -182,10 +191,7 @@ class DocumentWorkers:
         else:
             said = json.loads(line)
             if "error" in said:
-                error = said["error"]
-                failure = WorkerDied(
-                    error["message"], why=error["why"], hint=error["hint"], code=error["code"]
-                )
+                failure = _load_error(said["error"])
             else:
                 about = said["ready"]
         with self._changed:
@@ -209,6 +215,15 @@ def _tell(child: subprocess.Popen[str], line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         child.stdin.write(line + "\n")
         child.stdin.flush()
+
+
+def _load_error(told: Mapping[str, Any]) -> HoldfastError:
+    """Return why a process cannot load what converts documents, as it says so itself."""
+    facts = dict(told.get("facts", {}))
+    kind = _LOAD_ERRORS.get(told["code"])
+    if kind is None:
+        kind, facts = WorkerDied, facts | {"code": told["code"]}
+    return kind(told["message"], why=told["why"], hint=told["hint"], **facts)
 
 
 def _died(child: subprocess.Popen[str]) -> WorkerDied:

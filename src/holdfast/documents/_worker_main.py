@@ -51,7 +51,7 @@ def main() -> None:
     try:
         module, _, load = asked["load"].partition(":")
         loading = getattr(importlib.import_module(module), load)
-        engine = loading(Path(asked["folder"]), "cpu", **asked["more"])
+        engine = loading(Path(asked["folder"]), asked["device"], **asked["more"])
         store = open_jobs(asked["database"])
         begun.append(store)
         fetcher = Fetcher(asked["allowed"], asked["most_bytes"])

@@ -105,7 +105,8 @@ def _make(folder: Path, source: Path, commit: str, what: Derivation, modes: Mode
     temporary.mkdir(modes.folder & 0o777)
     try:
         what.make(source, temporary)
-        flush([temporary / path for path in _files(temporary)])
+        made = [temporary / path for path in _files(temporary)]
+        flush([path for path in made if not path.is_symlink()])  # others' files are theirs to keep
         record = {
             "made_of": commit,
             "name": what.name,

@@ -22,6 +22,7 @@ from holdfast.wiring._hearing import LOAD, told_settings
 if TYPE_CHECKING:
     from holdfast.documents import ConvertOptions, DocumentWorkers, Source
     from holdfast.jobs import JobStore
+    from holdfast.wiring._document_models import ChosenModels
 
 __all__ = ["DOCUMENTS_MODEL", "Documents", "KeptJobs", "documents_description"]
 
@@ -29,6 +30,8 @@ DOCUMENTS_MODEL = "documents"
 _log = logging.getLogger(__name__)
 _COLLECT_S = 60.0
 _PROCESS_MB = 450
+# Torch and docling-layout-heron, or TableFormer, besides.
+_LAYOUT_MB, _TABLES_MB = 1_000, 600
 _MB = 1_000_000
 
 
@@ -232,13 +235,17 @@ class Documents:
 
 
 def documents_description(
-    service: ServiceSettings, jobs: KeptJobs, settings: Settings | None
+    service: ServiceSettings,
+    jobs: KeptJobs,
+    chosen: ChosenModels | None,
+    settings: Settings | None,
 ) -> dict[str, Any]:
     """Return what converts documents and what it needs, in the terms of `ModelSpec`.
 
     Args:
         service: how many processes there are, and how they live.
         jobs: what they work on.
+        chosen: the models that pages are looked at with; None for geometry.
         settings: where models of speech are; without them recordings are not read.
     """
     hearing: dict[str, Any] = {}
@@ -248,11 +255,10 @@ def documents_description(
     def load(folder: Path, device: str) -> DocumentWorkers:
         from holdfast.documents import DocumentWorkers, WorkersAsked
 
-        del device
         jobs.open()  # so that a place where nothing can be kept is told here
         return DocumentWorkers(
             WorkersAsked(
-                jobs.place(), service.documents_processes, folder=folder,
+                jobs.place(), service.documents_processes, folder=folder, device=device,
                 most_jobs=service.documents_recycle_jobs, most_mb=service.documents_recycle_mb,
                 running_of_owner=service.documents_client_running,
                 allowed=service.documents_allow_addresses,
@@ -260,14 +266,20 @@ def documents_description(
             )
         )  # fmt: skip
 
+    each_mb, on_gpu = _PROCESS_MB, {}
+    if chosen is not None:
+        each_mb += _LAYOUT_MB + (_TABLES_MB if chosen.tables is not None else 0)
+        if service.profile == "gpu":
+            on_gpu = {"device": "cuda", "devices": ("cpu", "cuda")}
     return {
         "task": "document-conversion",
-        "licence": "Apache-2.0",
+        "licence": "Apache-2.0" if chosen is None else chosen.licence,
         "load": load,
         "describe": lambda workers: {
             **workers.about,
             "processes": service.documents_processes,
             "durable": jobs.durable,
         },
-        "needs": Needs(memory_mb=_PROCESS_MB * service.documents_processes),
+        "needs": Needs(memory_mb=each_mb * service.documents_processes),
+        **on_gpu,
     }

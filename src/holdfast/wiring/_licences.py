@@ -15,9 +15,11 @@ UNSTATED = "see its model card"
 
 
 def with_licence(provided: Provided) -> Provided:
-    """Return a model on disk together with what its card states."""
+    """Return a model on disk together with what its card states, unless that is known already."""
     from holdfast.store import licence_of
 
+    if provided.licence is not None:
+        return provided
     return replace(provided, licence=licence_of(provided.folder))
 
 

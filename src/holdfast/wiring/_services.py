@@ -19,6 +19,7 @@ from holdfast.speech import Reading, Speaking
 from holdfast.voiceprint import Voiceprint
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL, chosen_reader, chosen_voice
 from holdfast.wiring._convert import converter, reader_converter
+from holdfast.wiring._document_models import ModelsTogether, chosen_document_models
 from holdfast.wiring._documents import (
     DOCUMENTS_MODEL,
     Documents,
@@ -87,16 +88,24 @@ def configured_services(
     starter = provide_starter(settings, env, also)
     hub = provide_from_hub(settings, env, also, _files(service))
 
-    def provide(ref: RevisionRef, report: Reporter) -> Provided:
+    def from_either(ref: RevisionRef, report: Reporter) -> Provided:
         return (starter if ref.repo in STARTER_REPOS else hub)(ref, report)
 
+    provide: Provide = from_either
+    verify = verify_stored(settings, env)
+    converters = _converters(settings, env, service)
+    chosen = chosen_document_models(service)
+    if chosen is not None:
+        together = ModelsTogether(settings, env, chosen)
+        provide, verify = together.providing(provide), together.verifying(verify)
+        converters[DOCUMENTS_MODEL] = together.assemble
     services = services_of(
         provide,
-        verify_stored(settings, env),
+        verify,
         service=service,
         env=env,
         only=only,
-        converters=_converters(settings, env, service),
+        converters=converters,
         settings=settings,
     )
     # The starter set needs no network, so nothing is to be said about it.
@@ -186,16 +195,20 @@ def _models(
     if detector is not None:
         models[SPOOF_MODEL] = (detector.ref, detector.description(gpu=gpu))
     if service.documents_processes:
+        layout = chosen_document_models(service)
         models[DOCUMENTS_MODEL] = (
-            RevisionRef(DOCUMENTS_REPO), documents_description(service, jobs, settings)
-        )  # fmt: skip
+            RevisionRef(DOCUMENTS_REPO) if layout is None else layout.layout,
+            documents_description(service, jobs, layout, settings),
+        )
     return models
 
 
 def _files(service: ServiceSettings) -> dict[RepoRef, Sequence[str]]:
     """Return which files are used of the repositories that the settings choose."""
     chosen = (chosen_reader(service), chosen_voice(service))
-    return {each.named.ref.repo: each.files for each in chosen if each is not None}
+    files = {each.named.ref.repo: each.files for each in chosen if each is not None}
+    documents = chosen_document_models(service)
+    return files if documents is None else {**files, **documents.files}
 
 
 def _converters(

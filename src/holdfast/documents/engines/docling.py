@@ -1,6 +1,7 @@
 """Docling: office formats, HTML, Markdown and more by its readers, PDF and images page by page.
 
-The layout of pages is found by geometry, without a model; rapidocr's own models read scans.
+The layout of pages is found by docling's model where the folder has one, else by geometry, without
+a model; rapidocr's own models read scans.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdfast.documents._artifacts import HERON, ModelSet
 from holdfast.documents._errors import (
     DocumentDamaged,
     DocumentEncrypted,
@@ -30,8 +32,11 @@ from holdfast.documents._model import (
     Progress,
     Status,
 )
-from holdfast.documents.engines._placeholders import stand_in_for_torch
+from holdfast.documents.engines._placeholders import stand_in
 from holdfast.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from holdfast.documents.engines.docling_models import LoadedModels
 
 __all__ = ["DoclingEngine", "load_docling"]
 
@@ -42,6 +47,7 @@ _FORMS = (
     "xml_jats", "vtt", "json_docling",
 )  # fmt: skip
 _LABEL = "layout by geometry, no model"
+_SETTING = "HOLDFAST_DOCUMENTS_"
 # Of clients' making are as many as they like: so many are kept.
 _MOST_CONVERTERS = 4
 
@@ -51,18 +57,19 @@ def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
 
     Args:
         folder: of models, laid out as docling's ``artifacts_path``: what reads scans is in
-            ``RapidOcr``; where it is not, the models are used that rapidocr's package has. The
-            layout by geometry needs none.
-        device: ``cpu``.
+            ``RapidOcr``; where it is not, the models are used that rapidocr's package has. Where
+            it has a layout model, that is used; the layout by geometry needs none.
+        device: ``cpu``; for the models of layouts and tables ``cuda`` or ``cuda:N``, too.
 
     Raises:
-        MissingExtra: docling is not installed.
+        MissingExtra: docling is not installed, or what its models need.
+        EntryNotFound: a file of a model is not there.
+        EngineUnusable: a file of a model is not what it is to be.
     """
-    del device
     # What docling says of a document is told in its error; Transformers misses torch, nobody else.
     logging.getLogger("docling").setLevel(logging.CRITICAL)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    stand_in_for_torch()
+    stand_in()
     try:
         import docling.document_converter  # noqa: F401 - here, so that loading takes the time
     except ImportError as error:
@@ -73,7 +80,12 @@ def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
     from holdfast.documents.engines.docling_layout import register
 
     register()
-    return DoclingEngine(folder if (folder / OCR_FOLDER).is_dir() else None)
+    held, loaded = ModelSet.read(folder), None
+    if held is not None:
+        from holdfast.documents.engines.docling_models import load_models
+
+        loaded = load_models(folder, held, device)
+    return DoclingEngine(folder if (folder / OCR_FOLDER).is_dir() else None, loaded)
 
 
 class DoclingEngine:
@@ -81,22 +93,36 @@ class DoclingEngine:
 
     Args:
         models: their folder; None for those in packages.
+        loaded: docling's own models of layouts and tables; None for the layout by geometry.
     """
 
-    def __init__(self, models: Path | None = None) -> None:
+    def __init__(self, models: Path | None = None, loaded: LoadedModels | None = None) -> None:
         self._models = models
+        self._loaded = loaded
         self._converters: dict[tuple[object, ...], Any] = {}
 
     def describe(self) -> Mapping[str, Any]:
-        """Return what it can do."""
-        from importlib.util import find_spec
-
-        missing = {} if find_spec("torch") else {"models": "pip install 'holdfast[torch]'"}
-        return {"forms": list(_FORMS), "layout": _LABEL, "tables": "ruled", "missing": missing}
+        """Return what it can do, by which models, and how to have those that are not in force."""
+        about: dict[str, Any] = {"forms": list(_FORMS), "layout": _LABEL, "tables": "by rules"}
+        missing = {
+            "layout model": f"{_SETTING}LAYOUT_MODEL={HERON}; pip install "
+            "'holdfast[documents-models]'",
+            "table model": f"{_SETTING}TABLE_MODEL=docling-project/docling-models@v2.3.0, besides "
+            "a layout model; pip install 'holdfast[documents-tables]'",
+        }
+        if self._loaded is not None:
+            held = self._loaded.about
+            about |= {"layout": held.layout.repository, "models": held.to_dict()}
+            del missing["layout model"]
+            if held.tables is not None:
+                about["tables"] = held.tables.repository
+                del missing["table model"]
+        return about | {"missing": missing}
 
     def close(self) -> None:
         """Give its memory back."""
         self._converters.clear()
+        self._loaded = None
 
     def convert(
         self,
@@ -157,13 +183,13 @@ class DoclingEngine:
             options.image_scale, frozenset(options.forms),
         )  # fmt: skip
         found = self._converters.pop(key, None)
-        self._converters[key] = found or _made(options, self._models)
+        self._converters[key] = found or _made(options, self._models, self._loaded)
         while len(self._converters) > _MOST_CONVERTERS:
             del self._converters[next(iter(self._converters))]
         return self._converters[key]
 
 
-def _made(options: ConvertOptions, models: Path | None) -> Any:
+def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | None) -> Any:
     from docling.datamodel.base_models import InputFormat
     from docling.datamodel.pipeline_options import (
         OcrMode,
@@ -175,8 +201,9 @@ def _made(options: ConvertOptions, models: Path | None) -> Any:
     from holdfast.documents.engines.docling_layout import GeometryLayoutOptions, GeometryPdfPipeline
 
     pipeline = ThreadedPdfPipelineOptions(
+        # Docling makes stages of its own by these; those that were loaded take their places.
         layout_options=GeometryLayoutOptions(),
-        do_table_structure=False,  # the layout brings its tables along
+        do_table_structure=False,
         do_ocr=options.ocr or options.force_ocr,
         ocr_options=RapidOcrOptions(
             backend="onnxruntime", mode=OcrMode.FULL_PAGE if options.force_ocr else OcrMode.DEFAULT
@@ -186,7 +213,8 @@ def _made(options: ConvertOptions, models: Path | None) -> Any:
         generate_page_images=options.page_images,
         images_scale=options.image_scale,
     )
-    how: dict[str, Any] = {"pipeline_cls": GeometryPdfPipeline, "pipeline_options": pipeline}
+    used = GeometryPdfPipeline if loaded is None else loaded.pipeline
+    how: dict[str, Any] = {"pipeline_cls": used, "pipeline_options": pipeline}
     return DocumentConverter(
         allowed_formats=[InputFormat(each) for each in _FORMS if each in (options.forms or _FORMS)],
         format_options={

@@ -41,7 +41,15 @@ from holdfast.documents.geometry import (
     read_leftwards,
 )
 
-__all__ = ["GeometryLayoutModel", "GeometryLayoutOptions", "GeometryPdfPipeline", "register"]
+__all__ = [
+    "GeometryLayoutModel",
+    "GeometryLayoutOptions",
+    "GeometryPdfPipeline",
+    "geometry_of",
+    "lines_of",
+    "register",
+    "table_of",
+]
 
 # Of a page's area: a smaller picture has nothing to read.
 _LEAST_READ = 0.01
@@ -104,16 +112,8 @@ class _Regions:
         backend, parsed = page._backend, page.parsed_page
         if backend is None or parsed is None or not backend.is_valid():
             return LayoutPrediction()
-        cells = _lines(parsed)
-        found = analyse(
-            PageGeometry(
-                number=page.page_no, width=page.size.width, height=page.size.height,
-                lines=[_line(at, cell, parsed) for at, cell in enumerate(cells)],
-                words=[_line(at, cell, parsed) for at, cell in enumerate(parsed.word_cells)],
-                rules=_rules(backend),
-                pictures=[_box(each.rect, parsed) for each in parsed.bitmap_resources],
-            )
-        )  # fmt: skip
+        cells = lines_of(parsed)
+        found = analyse(geometry_of(page, cells))
         clusters = [
             Cluster(
                 id=number, label=_label(region.label), bbox=_bounds(_place(region, cells, parsed)),
@@ -124,7 +124,7 @@ class _Regions:
         tables = [each for each in clusters if each.label is DocItemLabel.TABLE]
         page.predictions.tablestructure = TableStructurePrediction(
             table_map={
-                cluster.id: _table(cluster, grid, page)
+                cluster.id: table_of(cluster, grid, page)
                 for cluster, grid in zip(tables, found.grids, strict=True)
             }
         )
@@ -156,7 +156,19 @@ def register() -> None:
             factory.register(GeometryLayoutModel, "holdfast", __name__)
 
 
-def _lines(parsed: SegmentedPdfPage) -> list[TextCell]:
+def geometry_of(page: Page, cells: Sequence[TextCell]) -> PageGeometry:
+    """Return a page that was parsed as the rules know pages; ``cells`` are its `lines_of`."""
+    parsed = page.parsed_page
+    return PageGeometry(
+        number=page.page_no, width=page.size.width, height=page.size.height,
+        lines=[_line(at, cell, parsed) for at, cell in enumerate(cells)],
+        words=[_line(at, cell, parsed) for at, cell in enumerate(parsed.word_cells)],
+        rules=_rules(page._backend),
+        pictures=[_box(each.rect, parsed) for each in parsed.bitmap_resources],
+    )  # fmt: skip
+
+
+def lines_of(parsed: SegmentedPdfPage) -> list[TextCell]:
     """Return a page's lines of text, divided where a wide gap is between two words.
 
     Of text from right to left docling's lines have gaps in words and none between them, where the
@@ -247,7 +259,8 @@ def _bounds(box: Box) -> BoundingBox:
     return BoundingBox(l=box.left, t=box.top, r=box.right, b=box.bottom)
 
 
-def _table(cluster: Cluster, grid: Grid, page: Page) -> Table:
+def table_of(cluster: Cluster, grid: Grid, page: Page) -> Table:
+    """Return a table as docling has them."""
     cells = [
         TableCell(
             bbox=_bounds(cell.box), text=cell.text, row_span=cell.rows, col_span=cell.columns,

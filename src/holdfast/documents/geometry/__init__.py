@@ -12,7 +12,7 @@ from holdfast.documents.geometry._page import (
     is_leftwards,
 )
 from holdfast.documents.geometry._paragraphs import in_rows
-from holdfast.documents.geometry._tables import Cell, Grid
+from holdfast.documents.geometry._tables import Cell, Grid, table_within
 
 __all__ = [
     "Analysis",
@@ -28,4 +28,5 @@ __all__ = [
     "in_rows",
     "is_leftwards",
     "read_leftwards",
+    "table_within",
 ]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from holdfast.documents.geometry._page import Box, Line, PageGeometry, around
 from holdfast.documents.geometry._paragraphs import in_rows
 
-__all__ = ["Cell", "Grid", "aligned_tables", "ruled_tables"]
+__all__ = ["Cell", "Grid", "aligned_tables", "ruled_tables", "table_within"]
 
 _SNAP = 3.0
 _THIN = 3.0
@@ -159,6 +159,44 @@ def aligned_tables(lines: Sequence[Line], body: float) -> list[Grid]:
     return found
 
 
+def table_within(page: PageGeometry, box: Box) -> Grid | None:
+    """Return the table at a place of which it is known that one is there; all text of it is in it.
+
+    By its ruled lines where they enclose all of it, else by rows and columns; None where the
+    place has no text.
+    """
+    place = box.grown(_SNAP)
+    lines = [line for line in page.lines if place.holds(line.box)]
+    if not lines:
+        return None
+    inner = PageGeometry(
+        number=page.number, width=page.width, height=page.height, lines=lines,
+        words=[word for word in page.words if place.holds(word.box)],
+        rules=[rule for rule in page.rules if place.holds(rule)],
+    )  # fmt: skip
+    for ruled in ruled_tables(inner):
+        if all(ruled.holds(line) for line in lines):
+            return ruled
+    rows = in_rows(lines)
+    grid = _grid(rows, least_rows=1, least_columns=2)
+    return grid if grid is not None and _is_whole(grid, lines) else _listed(rows)
+
+
+def _is_whole(grid: Grid, lines: Sequence[Line]) -> bool:
+    told = [line.number for cell in grid.cells for line in cell.lines]
+    return sorted(told) == sorted(line.number for line in lines)
+
+
+def _listed(rows: Sequence[Sequence[Line]]) -> Grid:
+    """Return rows of which no columns can be made as a table of one column."""
+    places = [around(line.box for line in row) for row in rows]
+    cells = [
+        Cell(at, 0, 1, 1, place, row)
+        for at, (place, row) in enumerate(zip(places, rows, strict=True))
+    ]
+    return Grid(around(places), len(rows), 1, cells)
+
+
 def _is_cells(row: Sequence[Line], body: float) -> bool:
     if len(row) < _LEAST_COLUMNS:
         return False
@@ -171,15 +209,19 @@ def _follows(before: Sequence[Line], row: Sequence[Line], body: float) -> bool:
     return here.top - above.bottom < 1.6 * body
 
 
-def _grid(rows: Sequence[Sequence[Line]]) -> Grid | None:
-    if len(rows) < _LEAST_ROWS:
+def _grid(
+    rows: Sequence[Sequence[Line]],
+    least_rows: int = _LEAST_ROWS,
+    least_columns: int = _LEAST_COLUMNS,
+) -> Grid | None:
+    if len(rows) < least_rows:
         return None
     columns: list[Box] = []
     for row in rows:
         for line in row:
             columns = _joined(columns, line.box)
     columns.sort()
-    if len(columns) < _LEAST_COLUMNS or len(columns) > 2 * max(len(row) for row in rows):
+    if len(columns) < least_columns or len(columns) > 2 * max(len(row) for row in rows):
         return None
     box = around(line.box for row in rows for line in row)
     cells = []
