@@ -194,11 +194,13 @@ def test_documents_are_read_with_the_layout_model_where_nothing_can_be_linked(
     weights.write_bytes(content[:-4] + b"abcd")
     os.utime(weights, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     error, states = failure(again, tmp_path)
-    assert "model.safetensors" in error["message"], error
+    assert error["code"] == "corrupt-files"
+    assert "model.safetensors" in error["message"]
     assert "loading" not in states
     weights.unlink()
     error, states = failure(again, tmp_path)
-    assert "model.safetensors" in error["message"], error
+    assert error["code"] == "not-here"
+    assert "model.safetensors" in error["message"]
     assert "loading" not in states
 
 
@@ -247,6 +249,24 @@ def test_without_torch_the_extra_is_named(hub: Shop, tmp_path: Path) -> None:
     assert error["code"] == "missing-extra"
     assert "torch is not installed" in error["message"]
     assert "holdfast[documents-models]" in error["hint"]
+
+
+def test_a_torchvision_for_another_torch_does_no_harm(
+    made: Path, hub: Shop, tmp_path: Path
+) -> None:
+    answers = json.loads((made / "answers.json").read_text())
+    broken = tmp_path / "broken/torchvision"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    env = surroundings(hub, tmp_path)
+    env["PYTHONPATH"] = f"{broken.parent}{os.pathsep}{env['PYTHONPATH']}"
+    with service(env, tmp_path) as url, Client(url, timeout_s=120) as client:
+        assert client.wait_ready(120).ready
+        found = items(client.convert(PDF, ("json",)).outputs["json"])
+    assert [each[:2] for each in found] == [each[:2] for each in items(answers["document"])]
+    assert "torchvision is not used: RuntimeError" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("refused", [{}, {"symlink": "EPERM"}], ids=["symlinks", "hard links"])

@@ -16,6 +16,7 @@ from holdfast.documents.geometry import (
     PageGeometry,
     analyse,
     read_leftwards,
+    table_within,
 )
 
 WIDTH, HEIGHT = 595.0, 842.0
@@ -57,12 +58,14 @@ class Sheet:
             self.rules.append(Box(x, box.top, x + 0.5, box.bottom))
         return self
 
-    def read(self) -> list[tuple[Label, str]]:
-        page = PageGeometry(
+    def page(self) -> PageGeometry:
+        return PageGeometry(
             number=self.number, width=WIDTH, height=HEIGHT, lines=self.lines, rules=self.rules,
             pictures=self.pictures,
         )  # fmt: skip
-        self.found = analyse(page)
+
+    def read(self) -> list[tuple[Label, str]]:
+        self.found = analyse(self.page())
         return [
             (region.label, " ".join(self.lines[number].text for number in region.lines))
             for region in self.found.regions
@@ -321,3 +324,37 @@ def test_every_line_of_any_page_is_in_one_region(
     assert seen == list(range(len(boxes)))
     tables = [region for region in found.regions if region.label is Label.TABLE]
     assert len(tables) == len(found.grids)
+
+
+def cells_of(page: PageGeometry, box: Box) -> list[tuple[int, int, str]]:
+    grid = table_within(page, box)
+    assert grid is not None
+    return [(cell.row, cell.column, cell.text) for cell in grid.cells if cell.text]
+
+
+def test_a_table_whose_place_is_known_needs_no_rules_and_has_all_text_of_it() -> None:
+    sheet = Sheet().write(60, 80, RUNNING)
+    for row, texts in enumerate((("Week", "Floors"), ("First", "1 to 2"))):
+        for column, text in enumerate(texts):
+            sheet.write(60 + 150 * column, 100 + 20 * row, text)
+    page = sheet.page()
+    place = Box(55, 95, 400, 135)
+    assert cells_of(page, place) == [
+        (0, 0, "Week"), (0, 1, "Floors"), (1, 0, "First"), (1, 1, "1 to 2"),
+    ]  # fmt: skip
+    assert analyse(page).grids == []  # two rows of two are not enough where nobody says so
+    assert table_within(page, Box(55, 300, 400, 400)) is None
+
+
+def test_a_table_without_columns_is_a_list_of_its_rows() -> None:
+    page = Sheet().write(60, 100, "one").write(62, 120, "two words").page()
+    assert cells_of(page, Box(50, 95, 300, 140)) == [(0, 0, "one"), (1, 0, "two words")]
+
+
+def test_ruled_lines_part_the_cells_of_a_table_whose_place_is_known() -> None:
+    sheet = Sheet().grid(Box(60, 100, 260, 140), rows=2, columns=2)
+    sheet.write(65, 104, "a b").write(165, 104, "c").write(65, 124, "d").write(165, 124, "e")
+    grid = table_within(sheet.page(), Box(58, 98, 263, 143))
+    assert grid is not None
+    assert (grid.rows, grid.columns) == (2, 2)
+    assert [cell.text for cell in grid.cells] == ["a b", "c", "d", "e"]

@@ -2,11 +2,13 @@
 
 Some of its modules import them although nothing here uses them without: one reads audio, others
 find tables with models. In their places stand modules that say so when they are used. What can be
-imported is not replaced.
+imported is not replaced. A torchvision that is there and cannot be imported, as one for another
+torch, counts as none: Transformers, too, does without.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -17,6 +19,7 @@ from holdfast.errors import MissingExtra
 
 __all__ = ["stand_in"]
 
+_log = logging.getLogger(__name__)
 _TABLES = "docling.models.stages.table_structure.table_structure_model"
 _DEVICES = "docling.utils.accelerator_utils"
 # By module: what of it others ask for, and what it imports.
@@ -31,6 +34,7 @@ _STAND_INS = {
 
 def stand_in() -> None:
     """Put a stand-in in place of each module that cannot be imported here."""
+    _set_aside_what_is_broken()
     for name, (kind, wanted) in _STAND_INS.items():
         missing = [package for package in wanted if find_spec(package) is None]
         if missing and name not in sys.modules:
@@ -42,6 +46,19 @@ def stand_in() -> None:
         devices = ModuleType(_DEVICES)
         devices.decide_device = _processor  # type: ignore[attr-defined]
         sys.modules.setdefault(_DEVICES, devices)
+
+
+def _set_aside_what_is_broken() -> None:
+    """Let torchvision count as not installed where it cannot be imported."""
+    if "torchvision" in sys.modules or not (find_spec("torch") and find_spec("torchvision")):
+        return
+    try:
+        import torchvision  # noqa: F401 - docling would, a little later
+    except Exception as error:  # noqa: BLE001 - of many kinds, by how its parts do not fit together
+        _log.warning("torchvision is not used: %s: %s", type(error).__name__, error)
+        for name in [name for name in sys.modules if name.startswith("torchvision.")]:
+            del sys.modules[name]
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
 
 
 def _processor(*_: Any, **__: Any) -> str:

@@ -190,6 +190,7 @@ class DoclingEngine:
 
 
 def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | None) -> Any:
+    from docling.datamodel.accelerator_options import AcceleratorOptions
     from docling.datamodel.base_models import InputFormat
     from docling.datamodel.pipeline_options import (
         OcrMode,
@@ -208,6 +209,7 @@ def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | N
         ocr_options=RapidOcrOptions(
             backend="onnxruntime", mode=OcrMode.FULL_PAGE if options.force_ocr else OcrMode.DEFAULT
         ),
+        accelerator_options=AcceleratorOptions(device="cpu"),  # of what reads scans
         artifacts_path=models,
         generate_picture_images=options.images == "embedded",
         generate_page_images=options.page_images,

@@ -7,6 +7,7 @@ what the rules see where there is no model of tables.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,9 +90,11 @@ def _check(folder: Path, part: Part, files: Sequence[str]) -> None:
 def _check_installed(what: str, packages: Iterable[str], extra: str, without: str) -> None:
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
+        broken = sys.modules.get(missing[0], what) is None
         raise MissingExtra(
             f"{what} cannot be used here",
-            why=f"{', '.join(name.replace('_', '-') for name in missing)} is not installed",
+            why=f"{', '.join(name.replace('_', '-') for name in missing)} "
+            + ("cannot be imported" if broken else "is not installed"),
             hint=f"pip install 'holdfast[{extra}]'; or without it: HOLDFAST_DOCUMENTS_{without}",
         )
 
@@ -105,6 +108,7 @@ def _layout(folder: Path, part: Part, device: str) -> Any:
     from docling.models.stages.layout.layout_object_detection_model import (
         LayoutObjectDetectionModel,
     )
+    from transformers import AutoImageProcessor
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a log is no terminal
@@ -118,6 +122,9 @@ def _layout(folder: Path, part: Part, device: str) -> Any:
         stage = LayoutObjectDetectionModel(
             folder, AcceleratorOptions(device=device), options, enable_remote_services=False
         )
+        # The same pixels for the same page, whether torchvision is installed or not.
+        from_pretrained: Any = AutoImageProcessor.from_pretrained
+        stage.engine._processor = from_pretrained(folder / part.folder, backend="pil")
     except Exception as error:
         what = "a layout model"
         raise cannot_load(folder / part.folder, error, what, _unless_cpu(device)) from error
