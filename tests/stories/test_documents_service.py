@@ -302,6 +302,8 @@ def test_who_is_in_a_hurry_goes_first_and_the_numbers_tell_of_the_queue(
     service: SpeechService,
 ) -> None:
     first = sent(service, many_pages(300), "long.pdf")
+    while get(service, f"/v1/status/poll/{first}")[1]["task_status"] == "pending":
+        time.sleep(0.02)
     usual = sent(service, NOTE, "usual.md")
     answer = post(service, "/v1/convert/file/async?priority=5", ("hurried.md", NOTE))
     hurried = answer.json()["task_id"]
@@ -314,7 +316,7 @@ def test_who_is_in_a_hurry_goes_first_and_the_numbers_tell_of_the_queue(
     get(service, f"/v1/tasks/{first}", "DELETE")
     for task in (first, usual, hurried):
         get(service, f"/v1/status/poll/{task}?wait=30")
-    assert places in ([1, 2], [2, 3])
+    assert places == [1, 2]
 
 
 def test_figures_and_pages_are_pictures_on_request(service: SpeechService) -> None:

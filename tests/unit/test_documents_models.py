@@ -73,7 +73,7 @@ def test_what_is_no_repository_is_said_with_the_setting(text: str) -> None:
 def test_models_run_on_a_gpu_where_the_profile_says_so() -> None:
     def described(service: ServiceSettings) -> dict[str, object]:
         jobs = KeptJobs(service, {})
-        return documents_description(service, jobs, chosen_document_models(service))
+        return documents_description(service, jobs, chosen_document_models(service), None)
 
     assert described(of(profile="gpu"))["device"] == "cuda"
     assert "device" not in described(of(profile="standard"))

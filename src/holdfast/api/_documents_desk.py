@@ -118,11 +118,13 @@ class Desk:
 
         Raises:
             ClientDisconnect: the client of ``request`` has left.
+            ModelNotReady: there is such a client, and nobody will begin the job.
         """
         deadline = time.monotonic() + wait_s
         while True:
             seen = self.news.version
-            status = await run_in_threadpool(self.documents.status, job)
+            waiting = request is not None
+            status = await run_in_threadpool(self.documents.status, job, waiting=waiting)
             left = deadline - time.monotonic()
             if status.is_finished or left <= 0:
                 return status if status.is_finished else None
@@ -154,7 +156,7 @@ class Desk:
         limit_s = self.documents.service.deadline_s
         try:
             status = await self.finished(job, limit_s, request)
-        except (ClientDisconnect, asyncio.CancelledError):
+        except (ClientDisconnect, asyncio.CancelledError, HoldfastError):
             self.documents.store.cancel(job)
             raise
         if status is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ServiceSettings, Settings
 from holdfast.errors import HoldfastError, NoDataFolder
-from holdfast.jobs import JobStatus, Keeping, Limits, open_jobs
+from holdfast.jobs import JobState, JobStatus, Keeping, Limits, open_jobs
 from holdfast.places import data_folder, surroundings
 from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
 from holdfast.wiring._callbacks import Callbacks
@@ -210,16 +210,24 @@ class Documents:
                 store.drop_blobs(job)
             raise
 
-    def status(self, job: str) -> JobStatus:
+    def status(self, job: str, *, waiting: bool = False) -> JobStatus:
         """Return how a job stands; while it is not at its end, somebody is to work on it.
+
+        Args:
+            job: its id.
+            waiting: somebody waits for its end, and is told where nobody will begin it.
 
         Raises:
             UnknownJob: there is none, or no more.
+            ModelNotReady: ``waiting``, it is not begun, and the processes were taken away.
         """
         found = self.store.status(job)
         if not found.is_finished:
-            with contextlib.suppress(HoldfastError):  # it waits, then
+            try:
                 self._supervisor.expect(DOCUMENTS_MODEL)
+            except HoldfastError:
+                if waiting and found.state is JobState.PENDING:
+                    raise
         return found
 
     def counts(self) -> Mapping[str, int]:
