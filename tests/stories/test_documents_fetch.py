@@ -60,12 +60,12 @@ def test_a_document_is_fetched_with_a_name_that_says_what_it_is(web: Web) -> Non
         "http://0x7f.1:{port}/a", "http://[64:ff9b::7f00:1]:{port}/a", "http://[2002:7f00:1::]/a",
         "http://169.254.169.254/latest/meta-data", "http://10.1.2.3/a", "http://192.168.1.1/a",
         "http://172.16.0.1/a", "http://100.64.0.1/a", "http://[fe80::1]/a", "http://[fd00::1]/a",
-        "http://224.0.0.1/a",
+        "http://224.0.0.1/a", "http://[fec0::1]/a", "http://[::127.0.0.1]:{port}/a",
     ],
 )  # fmt: skip
 def test_what_is_not_public_is_not_asked_however_it_is_spelled(web: Web, url: str) -> None:
     web.gives("/a", b"secret")
-    with pytest.raises(DocumentAddressRefused, match="which is not public"):
+    with pytest.raises(DocumentAddressRefused, match="not of the public network"):
         fetched(url.format(port=web.port), Fetcher())
     assert web.asked == []
 
@@ -109,7 +109,7 @@ def test_every_redirect_is_checked_and_headers_stay_with_their_server(web: Web) 
     finally:
         other.close()
     for inside in ("http://169.254.169.254/latest", "http://[::1]/", "http://10.0.0.1/"):
-        with pytest.raises(DocumentAddressRefused, match="which is not public"):
+        with pytest.raises(DocumentAddressRefused, match="not of the public network"):
             fetched(web.leads("/in", inside), here)
     with pytest.raises(DocumentAddressRefused, match="only http"):
         fetched(web.leads("/in", "file:///etc/passwd"), here)

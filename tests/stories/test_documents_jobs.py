@@ -158,13 +158,13 @@ def test_a_document_that_kills_its_reader_fails_alone(office: Office) -> None:
     assert office.begun()["j1-1.txt"] == 2
 
 
-@pytest.mark.parametrize("deaf", [False, True], ids=["between pages", "in the midst of one"])
+@pytest.mark.parametrize("at", ["pages 10000", "sleep 30", "hold 30"])
 def test_a_cancelled_job_stops_within_two_seconds_and_the_next_is_done(
-    office: Office, deaf: bool
+    office: Office, at: str
 ) -> None:
     with office.staffed() as workers:
         before = workers.pids
-        office.send("j1", "sleep 30" if deaf else "pages 10000")
+        office.send("j1", at)
         office.until("j1", lambda status: status.state is JobState.STARTED)
         time.sleep(0.3)
         asked = time.monotonic()
@@ -173,10 +173,10 @@ def test_a_cancelled_job_stops_within_two_seconds_and_the_next_is_done(
         assert time.monotonic() - asked < 2.5
         office.send("j2", "quick")
         assert office.ended("j2").state is JobState.SUCCESS
-        assert (workers.pids == before) is not deaf
+        assert (workers.pids == before) is at.startswith("pages")
 
 
-@pytest.mark.parametrize("slow", ["pages 1000", "sleep 60"], ids=["pages", "one page"])
+@pytest.mark.parametrize("slow", ["pages 1000", "sleep 60", "hold 60"])
 def test_a_document_that_takes_too_long_fails_alone(office: Office, slow: str) -> None:
     with office.staffed():
         office.send("j1", "plain", slow, "plain", longest_s=0.5)
@@ -191,6 +191,29 @@ def test_a_document_that_takes_too_long_fails_alone(office: Office, slow: str) -
         assert set(office.begun().values()) == {1}
 
 
+def test_a_document_that_eats_memory_fails_alone_and_once(office: Office) -> None:
+    with office.staffed(killed_mb=400.0) as workers:
+        office.send("j1", "plain", "eat 1000", "plain")
+        ended = office.ended("j1")
+        assert (ended.state, ended.failures) == (JobState.PARTIAL_SUCCESS, 0)
+        found = results(office.jobs, "j1")
+        assert [each["status"] for each in found] == ["success", "failure", "success"]
+        assert found[1]["error"]["code"] == "document-too-large"
+        assert set(office.begun().values()) == {1}
+        assert 10 < (workers.memory_mb or 0) < 400
+
+
+def test_what_nobody_foresaw_is_the_documents_failure_and_not_tried_again(office: Office) -> None:
+    with office.staffed():
+        office.send("j1", "break", "plain")
+        assert office.ended("j1").state is JobState.PARTIAL_SUCCESS
+        broken, plain = results(office.jobs, "j1")
+        assert broken["error"]["code"] == "document-failed"
+        assert "KeyError" in broken["error"]["why"]
+        assert plain["status"] == "success"
+        assert set(office.begun().values()) == {1}
+
+
 def test_processes_are_recycled_and_nothing_is_lost_on_the_way(office: Office) -> None:
     pids = set()
     with office.staffed(most_jobs=2) as workers:
@@ -199,7 +222,7 @@ def test_processes_are_recycled_and_nothing_is_lost_on_the_way(office: Office) -
             office.ended(f"j{number}")
             pids |= set(workers.pids)
     assert len(pids) >= 3
-    assert office.jobs.counts()["success"] == 6
+    assert office.jobs.counts("convert")["success"] == 6
     assert max(office.begun().values()) == 1
 
 

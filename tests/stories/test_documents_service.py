@@ -469,7 +469,7 @@ def test_while_the_processes_are_not_there_it_says_so_and_when_to_ask_again(
             assert time.monotonic() < deadline + 20
             time.sleep(0.05)
         assert {each.status for each in answers} <= {200, 503}
-        assert "retry-after" in answers[0].headers
+        assert any("retry-after" in each.headers for each in answers if each.status == 503)
 
 
 def test_where_nothing_can_be_kept_documents_are_converted_all_the_same(tmp_path: Path) -> None:

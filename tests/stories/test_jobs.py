@@ -97,7 +97,7 @@ def test_a_job_is_taken_done_and_kept_over_a_restart(jobs: JobStore, opened: Ope
     done = opened().status("j1")
     assert (done.state, done.progress, done.is_finished) == (JobState.SUCCESS, {"pages": 7}, True)
     assert done.created <= (done.started or 0) <= (done.finished or 0)
-    assert jobs.counts() == {
+    assert jobs.counts("convert") == {
         "pending": 0, "started": 0, "success": 1, "partial_success": 0, "failure": 0,
         "cancelled": 0,
     }  # fmt: skip
@@ -350,7 +350,7 @@ def test_many_processes_do_every_job_once(jobs: JobStore, address: str, tmp_path
     for worker in workers:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * 4
-    assert jobs.counts()["success"] == 120
+    assert jobs.counts("convert")["success"] == 120
     assert len({each.read_text() for each in done.iterdir()}) > 1  # not one of them alone
 
 

@@ -73,7 +73,11 @@ def test_a_restart_of_the_database_is_survived(jobs: JobStore, postgres: Postgre
         list(threads.map(jobs.status, ["j1"] * 8))
     claim = claimed(jobs)
     postgres.stop()
-    for do in (jobs.counts, lambda: jobs.submit("j2", new()), lambda: jobs.beat(claim, LONG_S)):
+    for do in (
+        lambda: jobs.counts("convert"),
+        lambda: jobs.submit("j2", new()),
+        lambda: jobs.beat(claim, LONG_S),
+    ):
         failing(do, "refused|closed", 3)
     postgres.start()
     assert jobs.beat(claim, LONG_S, {"at": 1}) is False
@@ -108,7 +112,7 @@ def test_connections_that_were_cut_are_replaced_without_an_error(
     jobs: JobStore, address: str
 ) -> None:
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: jobs.counts(), range(8)))
+        list(threads.map(lambda _: jobs.counts("convert"), range(8)))
     with outside(address) as db:
         db.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
@@ -125,7 +129,7 @@ def test_a_database_that_stands_still_keeps_nobody_waiting(
     jobs.submit("j1", new())
     claim = claimed(jobs)
     asked: list[Callable[[], object]] = [
-        jobs.counts, lambda: jobs.claim("w", ["convert"], LONG_S),
+        lambda: jobs.counts("convert"), lambda: jobs.claim("w", ["convert"], LONG_S),
         lambda: jobs.beat(claim, LONG_S, {"at": 1}), lambda: jobs.put_blob("j1", "a", [b"x"]),
         lambda: list(jobs.blob("j1", "a")), lambda: jobs.finish(claim, Outcome(JobState.SUCCESS)),
     ]  # fmt: skip

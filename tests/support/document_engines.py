@@ -45,6 +45,15 @@ class Obedient:
                 os.kill(os.getpid(), signal.SIGKILL)
             elif word == "sleep":
                 ctypes.CDLL(None).usleep(int(number) * 1_000_000)  # hears nothing meanwhile
+            elif word == "hold":
+                ctypes.PyDLL(None).usleep(int(number) * 1_000_000)  # and lets nobody else hear
+            elif word == "eat":
+                eaten = []
+                for _ in range(int(number)):
+                    eaten.append(bytearray(b"x" * 10_000_000))
+                    time.sleep(0.02)
+            elif word == "break":
+                raise KeyError("nobody foresaw this")
             elif word == "refuse":
                 raise DocumentDamaged(f"{name} is bad", why="it says so", hint="write another")
         return Converted(

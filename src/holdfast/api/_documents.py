@@ -123,7 +123,7 @@ def _upload_route(router: APIRouter, desk: Desk) -> None:
     async def upload(request: Request, wait: Wait = 0.0, priority: Priority = 0) -> Response:
         """Take a document: 202 and a task; or 200 and the result, if it is there in time."""
         job = (await desk.take(request, conversion, priority)).id
-        status = await desk.finished(job, min(wait, _MOST_WAIT_S))
+        status = await desk.waited(request, job, min(wait, _MOST_WAIT_S))
         if status is not None:
             return await desk.result(status, raising=True)
         return JSONResponse(await desk.task(job), 202, {"Location": f"/v1/status/poll/{job}"})

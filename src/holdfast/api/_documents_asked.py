@@ -33,6 +33,11 @@ __all__ = [
 _LONGEST_NAME = 200
 _MOST_PAGES = 2**31 - 1
 _SCALES = (0.1, 4.0)
+# Headers that say how a request travels, or who it is from.
+_NOT_THEIRS = frozenset({
+    "connection", "content-length", "content-type", "expect", "host", "keep-alive", "te",
+    "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
 _IMAGES = ("placeholder", "embedded")
 # What is decided here otherwise, or makes no difference: each with the reason.
 _NO_EFFECT: Mapping[str, str] = {
@@ -92,7 +97,7 @@ def flag_of(value: Any, name: str) -> bool:
 def _number(value: Any, name: str, least: float, most: float) -> float:
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not least <= found <= most:
         raise _invalid(name, f"{str(value)[:40]!r} is no number from {least} to {most}")
@@ -141,9 +146,18 @@ def _images(value: Any, name: str) -> str:
 
 
 def _text(value: Any, name: str) -> str:
-    if len(str(value)) > _LONGEST_NAME:
-        raise _invalid(name, f"it is longer than {_LONGEST_NAME} characters")
+    if len(str(value)) > _LONGEST_NAME or not _is_whole(str(value)):
+        raise _invalid(name, f"it is no text of at most {_LONGEST_NAME} characters")
     return str(value)
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a text has no half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _READ: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
@@ -278,7 +292,9 @@ def _decoded(given: Mapping[str, Any], place: str) -> list[bytes]:
     if not isinstance(text, str):
         raise _invalid(name, "it is missing", "base64 -w 0 FILE")
     try:
-        return [base64.b64decode(text, validate=True)]
+        # As programs print it: in lines, and perhaps as a data: URL.
+        told = text.partition(",")[2] if text.startswith("data:") else text
+        return [base64.b64decode("".join(told.split()), validate=True)]
     except ValueError as error:
         raise _invalid(name, str(error), "base64 -w 0 FILE") from error
 
@@ -297,6 +313,7 @@ def headers_of(given: Any, place: str) -> dict[str, str]:
         sendable = name.isascii() and name.isprintable() and value.isascii() and value.isprintable()
         if not sendable or not name.replace("-", "").isalnum():
             raise _invalid(f"{place}.headers", f"{name[:40]!r} cannot be sent")
-        if name.lower() in {"host", "content-length", "transfer-encoding", "connection"}:
+        lower = name.lower()
+        if lower in _NOT_THEIRS or lower.startswith(("webhook-", "proxy-")):
             raise _invalid(f"{place}.headers", f"{name} is not the caller's to say")
     return found

@@ -132,6 +132,14 @@ class Desk:
             if request is not None and await request.is_disconnected():
                 raise ClientDisconnect
 
+    async def waited(self, request: Request, job: str, wait_s: float) -> JobStatus | None:
+        """Wait as `finished` for who has just sent a job; who leaves meanwhile ends it."""
+        try:
+            return await self.finished(job, wait_s, request)
+        except (ClientDisconnect, asyncio.CancelledError, HoldfastError):
+            self.documents.store.cancel(job)
+            raise
+
     async def result(self, status: JobStatus, *, raising: bool) -> Response:
         """Return what came of a job that ended.
 
@@ -154,11 +162,7 @@ class Desk:
         """Take a job, wait for its end, and answer with what came of it; who leaves ends it."""
         job = (await self.take(request, read, priority)).id
         limit_s = self.documents.service.deadline_s
-        try:
-            status = await self.finished(job, limit_s, request)
-        except (ClientDisconnect, asyncio.CancelledError, HoldfastError):
-            self.documents.store.cancel(job)
-            raise
+        status = await self.waited(request, job, limit_s)
         if status is None:
             raise DeadlineExceeded(
                 "this takes longer than an answer may be waited for", why=f"{limit_s:.0f} s",

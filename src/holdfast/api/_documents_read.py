@@ -63,7 +63,8 @@ async def received(
     Raises:
         HoldfastError: it is too large, broken, or asks for what there is not.
     """
-    if request.headers.get("content-type", "").lower().startswith("application/json"):
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
         _, content = await received_object(request, min(limit_bytes, _MOST_JSON_BYTES))
         yield await run_in_threadpool(lambda: read(_taken_json(content), usual))
         return

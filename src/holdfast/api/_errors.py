@@ -68,7 +68,9 @@ def error_response(error: HoldfastError, *, detail: str | None = None) -> JSONRe
     # What an engine raised is for the log: it may hold paths and what somebody sent.
     message = error.http_message or (error.what if status == 500 else str(error))
     body = error_body(status, message, error.code, error.facts.get("param"))
-    return JSONResponse(body | ({} if detail is None else {"detail": detail}), status, headers)
+    if detail is not None:
+        body["detail"] = detail.encode(errors="backslashreplace").decode()
+    return JSONResponse(body, status, headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:

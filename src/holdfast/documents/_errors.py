@@ -14,6 +14,7 @@ __all__ = [
     "DocumentEmpty",
     "DocumentEncrypted",
     "DocumentError",
+    "DocumentFailed",
     "DocumentKilled",
     "DocumentRequestInvalid",
     "DocumentSlow",
@@ -70,6 +71,13 @@ class DocumentEncrypted(DocumentError):
     """It wants a password."""
 
     code = "document-encrypted"
+
+
+class DocumentFailed(DocumentError):
+    """Its reader failed in a way that nobody foresaw."""
+
+    code = "document-failed"
+    http_status = 500
 
 
 class DocumentKilled(DocumentError):

@@ -9,7 +9,9 @@ server changes nothing), anew after every redirect.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import mimetypes
+import re
 import socket
 import ssl
 import time
@@ -37,8 +39,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SILENCE_S = 20.0
 _CONNECT_S = 10.0
 _PIECE = 1 << 18
-# IPv6 addresses that stand for IPv4 ones behind a translator (RFC 6052, RFC 8215).
-_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
+# IPv6 addresses that stand for IPv4 ones (RFC 6052, RFC 8215; RFC 4291, 2.5.5.1).
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+_log = logging.getLogger(__name__)
 
 
 class Fetched(NamedTuple):
@@ -136,7 +139,7 @@ class Fetcher:
                     preload_content=False, decode_content=False, assert_same_host=False,
                 )  # fmt: skip
             except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-                last = str(error)
+                last = _reason(error)
                 continue
             if response.status >= 400:
                 response.close()
@@ -154,9 +157,11 @@ class Fetcher:
         addresses = list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))
         for address in addresses:
             if not self._may_ask(address):
+                # What an inner name means is for the log: not everybody may know.
+                _log.info("%s is %s, which is not public: it is not asked", host, address)
                 raise DocumentAddressRefused(
-                    f"{_shown(url)} is not asked", why=f"{host} is {address}, which is not public",
-                    hint=f"HOLDFAST_DOCUMENTS_ALLOW_ADDRESSES={address}, if it is meant",
+                    f"{_shown(url)} is not asked", why="its server is not of the public network",
+                    hint="HOLDFAST_DOCUMENTS_ALLOW_ADDRESSES, if it is meant",
                 )  # fmt: skip
         return addresses
 
@@ -164,7 +169,10 @@ class Fetcher:
         inner = _embedded(address)
         if any(each in network for network in self._allowed for each in {address, inner}):
             return True
-        return all(each.is_global and not each.is_multicast for each in (address, inner))
+        return all(
+            each.is_global and not each.is_multicast and not getattr(each, "is_site_local", False)
+            for each in (address, inner)
+        )
 
     def _pieces(
         self,
@@ -190,7 +198,7 @@ class Fetcher:
                     raise _unreachable(url, f"not all of it came within {self._within_s:.0f} s")
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _unreachable(url, str(error)) from error
+            raise _unreachable(url, _reason(error)) from error
         finally:
             response.close()
 
@@ -202,10 +210,11 @@ def check_url(url: str) -> SplitResult:
         DocumentAddressRefused: it is none of HTTP, or holds a password.
     """
     try:
+        url.encode()
         parts = urlsplit(url)
         _port(parts)
     except ValueError as error:
-        raise _refused(url, str(error)) from error
+        raise _refused(ascii(url), "it is no address") from error
     if parts.scheme not in {"http", "https"}:
         raise _refused(url, "only http:// and https:// are fetched")
     if not parts.hostname or any(character.isspace() for character in url):
@@ -225,6 +234,15 @@ def _unreachable(url: str, why: str) -> DocumentUnreachable:
     return DocumentUnreachable(
         f"{_shown(url)} could not be fetched", why=why, hint=f"curl -I '{_shown(url)}'"
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong with a connection, in a few words."""
+    _log.info("a document could not be fetched: %r", error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
 
 
 def _shown(url: str) -> str:

@@ -17,10 +17,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdfast.compat import OFFLINE
+from holdfast.documents._watch import Watched
+from holdfast.documents._work import Doing
 from holdfast.documents._worker_main import STUCK
 from holdfast.errors import EntryNotFound, HoldfastError, MissingExtra
 from holdfast.jobs import JobStorageFailed, open_jobs
-from holdfast.runtime import EngineUnusable, WorkerDied, usable_cores
+from holdfast.runtime import EngineUnusable, WorkerDied, process_memory_mb, usable_cores
 
 __all__ = ["DocumentWorkers", "WorkersAsked"]
 
@@ -31,6 +33,9 @@ sys.path[:] = json.loads(sys.argv[1])
 from holdfast.documents._worker_main import main
 main()
 """
+_LOOK_S = 0.25
+# The C library keeps memory for each thread, hundreds of MB after some documents, otherwise.
+_FRUGAL = {"MALLOC_ARENA_MAX": "2"}
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.5, 30.0
 # As which a supervisor knows whether another attempt makes sense.
 _LOAD_ERRORS: Mapping[str, type[HoldfastError]] = {
@@ -54,6 +59,7 @@ class WorkersAsked(NamedTuple):
         lease_s: after how long without a sign of life another takes a job.
         most_jobs: after which a process makes room for a new one.
         most_mb: of memory, the same.
+        killed_mb: of memory, with which it is ended in the midst of a document.
         running_of_owner: jobs of one client that are worked on at a time.
         allowed: networks that documents may be fetched from although they are not public.
         most_bytes: that a document which is fetched may have.
@@ -68,6 +74,7 @@ class WorkersAsked(NamedTuple):
     lease_s: float = 20.0
     most_jobs: int = 200
     most_mb: float = 4_000.0
+    killed_mb: float = 6_000.0
     running_of_owner: int = 1_000
     allowed: Sequence[str] = ()
     most_bytes: int = 200_000_000
@@ -95,12 +102,16 @@ class DocumentWorkers:
         self._about: Mapping[str, Any] | None = None
         self._failure: HoldfastError | None = None
         self._children: dict[int, subprocess.Popen[str]] = {}
+        self._watched: dict[int, Watched | None] = {}
         self._threads = [
             threading.Thread(
                 target=self._keep, args=(place,), name=f"holdfast-documents-{place}", daemon=True
             )
             for place in range(asked.processes)
         ]
+        self._threads.append(
+            threading.Thread(target=self._watch, name="holdfast-documents-watch", daemon=True)
+        )
         for thread in self._threads:
             thread.start()
         failed = self._first()
@@ -118,6 +129,12 @@ class DocumentWorkers:
     def about(self) -> Mapping[str, Any]:
         """What the engine can do."""
         return self._about or MappingProxyType({})
+
+    @property
+    def memory_mb(self) -> float | None:
+        """What its processes hold in memory; None where that is not told."""
+        found = [process_memory_mb(pid) for pid in self.pids]
+        return None if not found or None in found else sum(each or 0.0 for each in found)
 
     @property
     def pids(self) -> list[int]:
@@ -162,7 +179,7 @@ class DocumentWorkers:
         with subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": self._threads_each} | _OFFLINE,
+            env=_FRUGAL | os.environ | {"OMP_NUM_THREADS": self._threads_each} | _OFFLINE,
         ) as child:  # fmt: skip
             with self._changed:
                 self._children[place] = child
@@ -173,6 +190,8 @@ class DocumentWorkers:
                 _tell(child, json.dumps(told, default=os.fspath))
                 assert child.stdout is not None
                 self._note(child, child.stdout.readline())
+                for line in child.stdout:
+                    self._hear(place, line)
                 child.wait()
             finally:
                 assert child.stdin is not None
@@ -180,7 +199,9 @@ class DocumentWorkers:
                     child.stdin.close()  # with what it was told and has not read
                 with self._changed:
                     self._children.pop(place, None)
-                self._give_back(worker, child)
+                    given_up = self._watched.pop(place, None)
+                child.wait()
+                self._give_back(worker, child, given_up)
 
     def _note(self, child: subprocess.Popen[str], line: str) -> None:
         """Take note of what a process says once it has loaded."""
@@ -200,11 +221,33 @@ class DocumentWorkers:
         if failure is not None and not self._closing.is_set():
             _log.error("%s", failure)
 
-    def _give_back(self, worker: str, child: subprocess.Popen[str]) -> None:
+    def _hear(self, place: int, line: str) -> None:
+        """Take note of which document a process is at."""
+        said = json.loads(line)["doing"]
+        with self._changed:
+            self._watched[place] = None if said is None else Watched(Doing(*said))
+
+    def _watch(self) -> None:
+        """End processes that do not end themselves: what runs in a library hears nothing."""
+        while not self._closing.wait(_LOOK_S):
+            with self._changed:
+                running = dict(self._children)
+                watched = dict(self._watched)
+            for place, child in running.items():
+                memory_mb = process_memory_mb(child.pid) or 0.0
+                if (at := watched.get(place)) is not None:
+                    at.look(self._store, child, memory_mb > self._asked.killed_mb)
+
+    def _give_back(
+        self, worker: str, child: subprocess.Popen[str], watched: Watched | None
+    ) -> None:
         """Let others do what a process had that has ended."""
         code = child.returncode
-        meant = code == 0 or self._closing.is_set() or code == STUCK
+        ended = watched is not None and watched.killed
+        meant = code == 0 or self._closing.is_set() or code == STUCK or ended
         with contextlib.suppress(JobStorageFailed):  # else its lease runs out
+            if watched is not None:
+                watched.give_up(self._store)
             jobs = self._store.release(worker, _died(child).to_dict(), counts=not meant)
             if jobs and not meant:
                 _log.error("job %s goes to another process: %s", jobs[0], _died(child))

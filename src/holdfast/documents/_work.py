@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
-from holdfast.documents._errors import DocumentError, DocumentKilled, DocumentSlow
+from holdfast.documents._errors import (
+    DocumentError,
+    DocumentFailed,
+    DocumentKilled,
+    DocumentSlow,
+    DocumentTooLarge,
+)
 from holdfast.documents._fetch import Fetcher
 from holdfast.documents._model import ConvertOptions, DocumentEngine, Progress, Source, Status
+from holdfast.errors import HoldfastError
 from holdfast.jobs import Attempt, Claim, JobState, JobStore, NewJob, Outcome
 
-__all__ = ["KIND", "document_job", "doing", "results"]
+__all__ = ["KIND", "Doing", "document_job", "doing", "give_up", "results", "too_large", "too_slow"]
 
 KIND = "convert"
+_log = logging.getLogger(__name__)
 # A document over which so many workers have died is not given to another one.
 _DEATHS = 2
 # So much longer than it may a document has until its process is given up.
 _GRACE_S = 2.0
+
+
+class Doing(NamedTuple):
+    """A document that a process is at: of which job, its number there, its name, its time."""
+
+    job: str
+    at: int
+    name: str
+    limit_s: float
 
 
 def document_job(
@@ -64,6 +82,7 @@ def doing(
     store: JobStore,
     fetcher: Fetcher,
     stuck: Callable[[Claim], None] = lambda _: None,
+    begun: Callable[[Doing | None], None] = lambda _: None,
 ) -> Callable[[Attempt], Outcome]:
     """Return what does such jobs.
 
@@ -73,6 +92,7 @@ def doing(
         fetcher: gets those that have an address.
         stuck: called, from another thread, where a document's time is over and the engine hears
             nothing of it; may end the process.
+        begun: told which document is begun, and None when it is done.
     """
 
     def do(attempt: Attempt) -> Outcome:
@@ -84,8 +104,10 @@ def doing(
             found: Mapping[str, Any] | None = _done(store, attempt.claim.id, at)
             if found is None:
                 tally.begin(at)
+                begun(Doing(attempt.claim.id, at, source.name, options.longest_s))
                 one = _One(engine, store, attempt.claim, at, source, options)
                 found = one.converted(fetcher, tally.pages, lambda: stuck(attempt.claim))
+                begun(None)
             tally.add(found)
         return tally.outcome()
 
@@ -113,24 +135,34 @@ class _One:
         self, fetcher: Fetcher, told: Callable[[Progress], None], stuck: Callable[[], None]
     ) -> Mapping[str, Any]:
         """Convert it and keep what comes of it; what is said of it is kept last."""
-        slow = DocumentSlow(
-            f"{self._name} takes too long", why=f"more than {self._options.longest_s:g} s",
-            hint="ask for some of its pages at a time",
-        )  # fmt: skip
+        slow = too_slow(self._name, self._options.longest_s)
 
         def too_long() -> None:
-            self._report(self._failure(slow))  # before the process ends: it is not begun again
+            self._report(_failure(slow))  # before the process ends: it is not begun again
             stuck()
 
         try:
             _check_deaths(self._store, self._claim, self._at, self._name)
-            content = self._content(fetcher, lambda: told(Progress(0, 0)))
             with _in_time(self._options.longest_s, told, too_long) as heard:
+                content = self._content(fetcher, lambda: heard(Progress(0, 0)))
                 made = self._engine.convert(self._name, content, self._options, heard)
         except _OutOfTime:
-            report = self._failure(slow)
+            report = _failure(slow)
         except DocumentError as error:
-            report = self._failure(error)
+            report = _failure(error)
+        except HoldfastError:
+            raise  # the job's, not the document's
+        except MemoryError:
+            report = _failure(too_large(self._name))
+        except Exception as error:  # noqa: BLE001 - one document's; others go on
+            _log.exception("%s was not converted", self._name)
+            report = _failure(
+                DocumentFailed(
+                    f"{self._name} was not converted",
+                    why=f"its reader failed in a way that nobody foresaw ({type(error).__name__})",
+                    hint="the service's log has the rest",
+                )
+            )
         else:
             for form, text in made.outputs.items():
                 self._store.put_blob(self._claim.id, f"out/{self._at}/{form}", [text])
@@ -151,15 +183,38 @@ class _One:
             self._name = b"".join(self._store.blob(job, named)).decode()
         return b"".join(self._store.blob(job, kept))
 
-    @staticmethod
-    def _failure(error: DocumentError) -> dict[str, Any]:
-        return {"status": str(Status.FAILURE), "error": error.to_dict()}
-
     def _report(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
         seconds = round(time.monotonic() - self._begun, 3)
         whole = {"name": self._name, **report, "seconds": seconds}
         self._store.put_blob(self._claim.id, f"done/{self._at}", [json.dumps(whole).encode()])
         return whole
+
+
+def _failure(error: DocumentError) -> dict[str, Any]:
+    return {"status": str(Status.FAILURE), "error": error.to_dict()}
+
+
+def give_up(store: JobStore, doing: Doing, error: DocumentError, seconds: float) -> None:
+    """Note that a document failed whose process was ended, unless it was done just then."""
+    if _done(store, doing.job, doing.at) is None:
+        whole = {"name": doing.name, **_failure(error), "seconds": round(seconds, 3)}
+        store.put_blob(doing.job, f"done/{doing.at}", [json.dumps(whole).encode()])
+
+
+def too_slow(name: str, limit_s: float) -> DocumentSlow:
+    """Return what to say of a document that takes longer than it may."""
+    return DocumentSlow(
+        f"{name} takes too long", why=f"more than {limit_s:g} s",
+        hint="ask for some of its pages at a time",
+    )  # fmt: skip
+
+
+def too_large(name: str) -> DocumentTooLarge:
+    """Return what to say of a document that takes more memory than it may."""
+    return DocumentTooLarge(
+        f"{name} is too large", why="reading it takes more memory than a document may have",
+        hint="ask for some of its pages at a time, or split it",
+    )  # fmt: skip
 
 
 class _OutOfTime(BaseException):

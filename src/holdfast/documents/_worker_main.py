@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.documents._fetch import Fetcher
-from holdfast.documents._work import KIND, doing
+from holdfast.documents._work import KIND, Doing, doing
 from holdfast.errors import HoldfastError
 from holdfast.jobs import Claim, JobStore, Limits, do_jobs, open_jobs
 from holdfast.runtime import process_memory_mb
@@ -69,13 +69,16 @@ def main() -> None:
             _log.info("ends after %d jobs with %.0f MB, for a new one", done, memory_mb)
             ended.set()
 
+    def begun_with(what: Doing | None) -> None:
+        _say(said, {"doing": what})
+
     def stuck(claim: Claim) -> None:
         _log.warning("job %s does not end although it should: ending with it", claim.id)
         logging.shutdown()
         os._exit(STUCK)
 
     do_jobs(
-        store, asked["worker"], [KIND], doing(engine, store, fetcher, stuck), ended,
+        store, asked["worker"], [KIND], doing(engine, store, fetcher, stuck, begun_with), ended,
         lease_s=asked["lease_s"],
         limits=Limits(running_of_owner=asked["running_of_owner"]), stuck=stuck, after=after,
     )  # fmt: skip

@@ -100,6 +100,8 @@ class Database:
         with self.reading():
             # Not by `execute`, which stops at one page.
             self._connection.executescript("PRAGMA incremental_vacuum;")
+            if self._ahead:  # what was written ahead stays as long as it once was, otherwise
+                self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Let go of the file."""

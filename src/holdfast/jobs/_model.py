@@ -63,7 +63,7 @@ class JobStatus:
 
     Attributes:
         failures: attempts that ended in a death, or an error that may pass.
-        position: among those that wait, from 1; None when it does not wait.
+        position: among those of its kind that wait, from 1; None when it does not wait.
         progress: what its worker told last, as JSON-ready data.
         error: why it failed, or the last attempt did, in the shape of `HoldfastError.to_dict`.
         cancelling: it is to end; its worker has been told, or will be.
@@ -130,7 +130,7 @@ class Keeping:
 
     Attributes:
         age_s: seconds after their end.
-        most: the newest so many.
+        most: the newest so many, of each kind.
     """
 
     age_s: float = 24 * 3600.0

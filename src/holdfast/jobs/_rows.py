@@ -15,7 +15,7 @@ __all__ = ["CHANGED", "STATUS", "json_of", "status_of"]
 STATUS = """
 SELECT id, kind, owner, priority, state, created, started, finished, failures, progress, error,
     cancelling, version, CASE WHEN state = 'pending' THEN (
-        SELECT count(*) FROM jobs o WHERE o.state = 'pending' AND (
+        SELECT count(*) FROM jobs o WHERE o.state = 'pending' AND o.kind = j.kind AND (
             o.priority > j.priority OR (o.priority = j.priority AND o.number <= j.number))) END
 FROM jobs j
 """

@@ -76,7 +76,7 @@ class SqliteJobs:
     def submit(self, job: str, new: NewJob, limits: Limits = _USUAL) -> JobStatus:
         """Take a job; see `JobStore`."""
         with self._db.changing(durable=True):
-            self._check_limits(new.owner, limits)
+            self._check_limits(new, limits)
             if self._db.one("SELECT 1 FROM jobs WHERE id = ?", job) is not None:
                 raise taken(job)
             self._db.execute(
@@ -87,11 +87,11 @@ class SqliteJobs:
             )  # fmt: skip
             return self._status(job)
 
-    def _check_limits(self, owner: str, limits: Limits) -> None:
-        unfinished = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'started')"
+    def _check_limits(self, new: NewJob, limits: Limits) -> None:
+        unfinished = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'started') AND kind = ?"
         refuse_too_many(
-            self._db.number(f"{unfinished} AND owner = ?", owner), limits.of_owner,
-            self._db.number(unfinished), limits.of_all,
+            self._db.number(f"{unfinished} AND owner = ?", new.kind, new.owner), limits.of_owner,
+            self._db.number(unfinished, new.kind), limits.of_all,
         )  # fmt: skip
 
     def status(self, job: str) -> JobStatus:
@@ -226,8 +226,9 @@ class SqliteJobs:
         """Forget finished jobs that are too old or too many; see `JobStore`."""
         now = time.time()
         query = (
-            "SELECT id FROM jobs WHERE finished < ? UNION SELECT id FROM (SELECT id FROM jobs "
-            "WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT -1 OFFSET ?)"
+            "SELECT id FROM jobs WHERE finished < ? UNION SELECT id FROM (SELECT id, row_number() "
+            "OVER (PARTITION BY kind ORDER BY finished DESC) AS place FROM jobs "
+            "WHERE finished IS NOT NULL) WHERE place > ?"
         )
         with self._db.reading():
             gone = self._db.execute(query, (now - keeping.age_s, keeping.most)).fetchall()
@@ -238,10 +239,11 @@ class SqliteJobs:
         self._db.give_back_room()
         return len(gone)
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many jobs there are by state."""
+    def counts(self, kind: str) -> Mapping[str, int]:
+        """Return how many jobs of a kind there are by state."""
+        query = "SELECT state, count(*) FROM jobs WHERE kind = ? GROUP BY state"
         with self._db.reading():
-            found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
+            found = dict(self._db.execute(query, (kind,)))
         return {str(state): int(found.get(state, 0)) for state in JobState}
 
     def close(self) -> None:

@@ -21,8 +21,8 @@ class Limits(NamedTuple):
     """How much may be there at a time.
 
     Attributes:
-        of_owner: unfinished jobs of one client.
-        of_all: unfinished jobs of all.
+        of_owner: unfinished jobs of one client, of a kind.
+        of_all: unfinished jobs of all, of a kind.
         running_of_owner: jobs of one client that are worked on.
     """
 
@@ -142,8 +142,8 @@ class JobStore(Protocol):
     def collect(self, keeping: Keeping) -> int:
         """Forget finished jobs that are too old or too many, and files of none; return how many."""
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many jobs there are by state."""
+    def counts(self, kind: str) -> Mapping[str, int]:
+        """Return how many jobs of a kind there are by state."""
 
     def close(self) -> None:
         """Let go of the place."""

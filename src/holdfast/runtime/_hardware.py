@@ -128,10 +128,10 @@ def this_machine() -> Machine:
     return Machine(min(limits, default=None), _gpus())
 
 
-def process_memory_mb() -> float | None:
-    """Return what this process holds in memory, in MB; None where that is not told."""
+def process_memory_mb(pid: int | None = None) -> float | None:
+    """Return what a process, or this one, holds in memory, in MB; None where that is not told."""
     try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        pages = int(Path(f"/proc/{pid or 'self'}/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / _MB
     except (OSError, ValueError, AttributeError):
         return None

@@ -139,9 +139,12 @@ class Keeper:
             host = Worker(spec.id, spec.load, folder, device, self.lost)
             memory_mb = host.memory_mb
         else:
-            host = Local(spec.load(folder, device))
+            engine = spec.load(folder, device)
+            host = Local(engine)
             after = process_memory_mb()
             memory_mb = None if before is None or after is None else max(after - before, 0.0)
+            # One that lives in processes of its own knows better.
+            memory_mb = getattr(engine, "memory_mb", memory_mb)
         seconds = time.monotonic() - started
         about = self._told_of(host)
         if self._kept(host, seconds, memory_mb, about):

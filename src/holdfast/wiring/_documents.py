@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.config import ServiceSettings, Settings
 from holdfast.errors import HoldfastError, NoDataFolder
-from holdfast.jobs import JobState, JobStatus, Keeping, Limits, open_jobs
+from holdfast.jobs import JobState, JobStatus, Keeping, Limits, UnknownJob, open_jobs
 from holdfast.places import data_folder, surroundings
-from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error
+from holdfast.runtime import ModelState, Needs, Supervisor, not_ready_error, this_machine
 from holdfast.wiring._callbacks import Callbacks
 from holdfast.wiring._hearing import LOAD, told_settings
 
@@ -29,6 +29,8 @@ __all__ = ["DOCUMENTS_MODEL", "Documents", "KeptJobs", "documents_description"]
 DOCUMENTS_MODEL = "documents"
 _log = logging.getLogger(__name__)
 _COLLECT_S = 60.0
+# Of what a process may have when it makes room for a new one, and of the machine's memory.
+_BEYOND, _OF_MACHINE = 1.5, 0.7
 _PROCESS_MB = 450
 # Torch and docling-layout-heron, or TableFormer, besides.
 _LAYOUT_MB, _TABLES_MB = 1_000, 600
@@ -110,8 +112,10 @@ class KeptJobs:
         Raises:
             JobStorageFailed: it cannot be used.
         """
+        from holdfast.documents import KIND
+
         store = self._store
-        return {} if store is None else store.counts()
+        return {} if store is None else store.counts(KIND)
 
     def _tidy(self, store: JobStore) -> None:
         keeping = Keeping(
@@ -221,7 +225,15 @@ class Documents:
             UnknownJob: there is none, or no more.
             ModelNotReady: ``waiting``, it is not begun, and the processes were taken away.
         """
+        from holdfast.documents import KIND
+
         found = self.store.status(job)
+        if found.kind != KIND:
+            raise UnknownJob(
+                f"there is no task {job[:60]!r}",
+                why="what has this id is none",
+                hint="check the id",
+            )
         if not found.is_finished:
             try:
                 self._supervisor.expect(DOCUMENTS_MODEL)
@@ -240,6 +252,13 @@ class Documents:
     def close(self) -> None:
         """Let go of the queue; what waits in it waits on."""
         self._jobs.close()
+
+
+def _killed_mb(service: ServiceSettings) -> float:
+    """Return with how much memory a process is ended: before the machine has none left."""
+    limit = _BEYOND * service.documents_recycle_mb
+    memory_mb = this_machine().memory_mb
+    return limit if memory_mb is None else min(limit, _OF_MACHINE * memory_mb)
 
 
 def documents_description(
@@ -268,6 +287,7 @@ def documents_description(
             WorkersAsked(
                 jobs.place(), service.documents_processes, folder=folder, device=device,
                 most_jobs=service.documents_recycle_jobs, most_mb=service.documents_recycle_mb,
+                killed_mb=_killed_mb(service),
                 running_of_owner=service.documents_client_running,
                 allowed=service.documents_allow_addresses,
                 most_bytes=service.upload_limit_mb * _MB, **hearing,

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,7 @@ class DoclingEngine:
         try:
             found = self._converter(options).convert(
                 source, raises_on_error=False, page_range=options.pages,
-                max_num_pages=options.most_pages, progress_callback=on_event,
+                max_num_pages=_most_pages(options), progress_callback=on_event,
             )  # fmt: skip
         except (BaseError, OSError, ValueError, RuntimeError) as error:
             raise _refused(name, str(error), options) from error
@@ -224,6 +225,12 @@ def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | N
             InputFormat.IMAGE: ImageFormatOption(**how),
         },
     )
+
+
+def _most_pages(options: ConvertOptions) -> int:
+    """Return how many pages a document may have: of a few that are wanted, any number."""
+    first, last = options.pages
+    return sys.maxsize if last - first < options.most_pages else options.most_pages
 
 
 def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:

@@ -33,7 +33,7 @@ __all__ = ["PostgresJobs"]
 _log = logging.getLogger(__name__)
 _ORPHANED_AFTER_S = 3600.0
 _USUAL = Limits()
-_UNFINISHED = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'started')"
+_UNFINISHED = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'started') AND kind = %s"
 
 _HELD = "SELECT 1 FROM jobs WHERE id = %s AND claims = %s AND state = 'started'"
 _RENEW = f"""
@@ -42,7 +42,9 @@ RETURNING cancelling
 """  # noqa: S608 - ours
 _TOO_MANY = f"""
 SELECT id FROM jobs WHERE finished < {NOW} - %s
-UNION (SELECT id FROM jobs WHERE finished IS NOT NULL ORDER BY finished DESC OFFSET %s)
+UNION SELECT id FROM (
+    SELECT id, row_number() OVER (PARTITION BY kind ORDER BY finished DESC) AS place
+    FROM jobs WHERE finished IS NOT NULL) AS kept WHERE place > %s
 """  # noqa: S608 - ours
 
 
@@ -84,8 +86,8 @@ class PostgresJobs:
         """Take a job; see `JobStore`."""
         with self._db.turn() as (db, version, now):
             refuse_too_many(
-                value(db, f"{_UNFINISHED} AND owner = %s", new.owner), limits.of_owner,
-                value(db, _UNFINISHED), limits.of_all,
+                value(db, f"{_UNFINISHED} AND owner = %s", new.kind, new.owner), limits.of_owner,
+                value(db, _UNFINISHED, new.kind), limits.of_all,
             )  # fmt: skip
             if value(db, "SELECT 1 FROM jobs WHERE id = %s", job) is not None:
                 raise taken(job)
@@ -215,10 +217,11 @@ class PostgresJobs:
         self._pieces.drop_orphans(_ORPHANED_AFTER_S)
         return len(gone)
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many jobs there are by state."""
+    def counts(self, kind: str) -> Mapping[str, int]:
+        """Return how many jobs of a kind there are by state."""
+        query = "SELECT state, count(*) FROM jobs WHERE kind = %s GROUP BY state"
         with self._db.reading() as db:
-            found = dict(db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+            found = dict(db.execute(query, (kind,)).fetchall())
         return {str(state): int(found.get(state, 0)) for state in JobState}
 
     def close(self) -> None:
