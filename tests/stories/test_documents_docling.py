@@ -19,6 +19,7 @@ from holdfast.documents import (
     DocumentEmpty,
     DocumentEncrypted,
     DocumentError,
+    DocumentRequestInvalid,
     DocumentTooLong,
     DocumentUnsupported,
     Progress,
@@ -223,6 +224,23 @@ def test_what_cannot_be_read_is_told_and_the_next_is_read(
     assert name in str(told.value)
     assert told.value.hint
     assert "Light" in markdown(engine, "a.md", b"# Light")
+
+
+def test_a_few_pages_of_a_long_document_are_read_and_none_beyond_its_end(
+    engine: DoclingEngine,
+) -> None:
+    options = ConvertOptions(pages=(25, 26), most_pages=10)
+    found = engine.convert("long.pdf", many_pages(30), options, lambda _: None)
+    assert found.outputs["md"].decode().count("what is on page") == 2
+    with pytest.raises(DocumentRequestInvalid, match="has no such pages"):
+        engine.convert("long.pdf", many_pages(3), ConvertOptions(pages=(7, 9)), lambda _: None)
+
+
+def test_pages_of_what_has_none_are_no_matter_and_that_is_said(engine: DoclingEngine) -> None:
+    options = ConvertOptions(pages=(2, 3), images="embedded")
+    found = engine.convert("a.md", b"# x\n\n![a](b.png)\n", options, lambda _: None)
+    assert [flaw.message for flaw in found.flaws] == ["md has no pages: all of it was converted"]
+    assert "Pdf" not in found.outputs["md"].decode()
 
 
 def test_nothing_of_this_needs_torch(engine: DoclingEngine) -> None:

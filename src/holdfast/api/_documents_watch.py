@@ -15,7 +15,7 @@ from holdfast.jobs import JobStore
 __all__ = ["JobNews"]
 
 _log = logging.getLogger(__name__)
-_LOOK_S = 0.15
+_LOOK_S = 0.03
 _AFTER_ALL = 2**62
 
 

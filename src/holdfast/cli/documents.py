@@ -298,7 +298,8 @@ class _Run:
 
     def _keep(self, job: str, work: _Work, report: dict[str, Any]) -> None:
         for page, message in report["flaws"]:
-            self._context.say(f"{work.source}, page {page}: {message}")
+            where = f"{work.source}, page {page}" if page else f"{work.source}"
+            self._context.say(f"{where}: {message}")
         if work.targets is None:
             (only,) = self._options.outputs
             text = b"".join(self._store.blob(job, f"out/0/{only}")).decode()

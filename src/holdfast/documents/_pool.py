@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from holdfast.compat import OFFLINE
 from holdfast.documents._watch import Watched
 from holdfast.documents._work import Doing
-from holdfast.documents._worker_main import STUCK
+from holdfast.documents._worker_main import END, LOOK, STUCK
 from holdfast.errors import EntryNotFound, HoldfastError, MissingExtra
 from holdfast.jobs import JobStorageFailed, open_jobs
 from holdfast.runtime import EngineUnusable, WorkerDied, process_memory_mb, usable_cores
@@ -130,6 +130,13 @@ class DocumentWorkers:
         """What the engine can do."""
         return self._about or MappingProxyType({})
 
+    def nudge(self) -> None:
+        """Let them know that there is something to do, which they would see in a moment else."""
+        with self._changed:
+            children = list(self._children.values())
+        for child in children:
+            _say(child, LOOK)
+
     @property
     def memory_mb(self) -> float | None:
         """What its processes hold in memory; None where that is not told."""
@@ -149,7 +156,7 @@ class DocumentWorkers:
             children = list(self._children.values())
             self._changed.notify_all()
         for child in children:
-            _tell(child, "end")
+            _say(child, END)
         deadline = time.monotonic() + patience_s
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
@@ -188,6 +195,7 @@ class DocumentWorkers:
             try:
                 told = asked._asdict() | {"worker": worker, "more": dict(asked.more)}
                 _tell(child, json.dumps(told, default=os.fspath))
+                _let_pass(child)
                 assert child.stdout is not None
                 self._note(child, child.stdout.readline())
                 for line in child.stdout:
@@ -267,6 +275,19 @@ def _load_error(told: Mapping[str, Any]) -> HoldfastError:
     if kind is None:
         kind, facts = WorkerDied, facts | {"code": told["code"]}
     return kind(told["message"], why=told["why"], hint=told["hint"], **facts)
+
+
+def _let_pass(child: subprocess.Popen[str]) -> None:
+    """Have words to a process never wait for it: one that does not listen is ended otherwise."""
+    assert child.stdin is not None
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # Windows has no such pipes
+        os.set_blocking(child.stdin.fileno(), False)
+
+
+def _say(child: subprocess.Popen[str], word: str) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(OSError, ValueError):
+        os.write(child.stdin.fileno(), f"{word}\n".encode())
 
 
 def _died(child: subprocess.Popen[str]) -> WorkerDied:

@@ -20,8 +20,10 @@ from holdfast.errors import HoldfastError
 from holdfast.jobs import Claim, JobStore, Limits, do_jobs, open_jobs
 from holdfast.runtime import process_memory_mb
 
-__all__ = ["STUCK", "main"]
+__all__ = ["END", "LOOK", "STUCK", "main"]
 
+# The words of whoever started this process.
+END, LOOK = "end", "look"
 # The exit code of one that did not let go of a job that nobody wanted any more.
 STUCK = 17
 _ORPHANED = {
@@ -38,7 +40,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this one decides
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     asked: dict[str, Any] = json.loads(sys.stdin.readline())
-    ended = threading.Event()
+    ended, woken = threading.Event(), threading.Event()
     begun: list[JobStore] = []
 
     def orphaned() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
             with contextlib.suppress(HoldfastError):  # else its lease runs out
                 store.release(asked["worker"], _ORPHANED, counts=False)
 
-    arguments = (ended, orphaned)
+    arguments = (ended, woken, orphaned)
     threading.Thread(target=_listen, args=arguments, name="holdfast-listens", daemon=True).start()
     try:
         module, _, load = asked["load"].partition(":")
@@ -69,6 +71,10 @@ def main() -> None:
             _log.info("ends after %d jobs with %.0f MB, for a new one", done, memory_mb)
             ended.set()
 
+    def idle(seconds: float) -> None:
+        woken.wait(seconds)
+        woken.clear()
+
     def begun_with(what: Doing | None) -> None:
         _say(said, {"doing": what})
 
@@ -81,16 +87,18 @@ def main() -> None:
         store, asked["worker"], [KIND], doing(engine, store, fetcher, stuck, begun_with), ended,
         lease_s=asked["lease_s"],
         limits=Limits(running_of_owner=asked["running_of_owner"]), stuck=stuck, after=after,
+        idle=idle,
     )  # fmt: skip
     logging.shutdown()
     os._exit(0)  # native threads of a parser need not be waited for
 
 
-def _listen(ended: threading.Event, orphaned: Callable[[], None]) -> None:
-    """Wait for the word to end; at the end of the line the other side is gone, and so is this."""
-    if sys.stdin.readline():
-        ended.set()
-        sys.stdin.readline()
+def _listen(ended: threading.Event, woken: threading.Event, orphaned: Callable[[], None]) -> None:
+    """Hear that there is something to do, or that it is the end; without a line nobody is left."""
+    for line in sys.stdin:
+        if line.strip() == END:
+            ended.set()
+        woken.set()
     orphaned()  # so that the next one need not wait for what this one had
     os._exit(0)
 

@@ -124,6 +124,7 @@ def do_jobs(
     limits: Limits = _USUAL,
     stuck: Callable[[Claim], None] = lambda _: None,
     after: Callable[[], None] = lambda: None,
+    idle: Callable[[float], object] | None = None,
 ) -> None:
     """Do jobs until ``ended`` is set; the one that is being done then is finished.
 
@@ -138,7 +139,9 @@ def do_jobs(
         limits: of which ``running_of_owner`` counts.
         stuck: see `Attempt`.
         after: called after each job.
+        idle: waits for so many seconds, or until there may be something to do.
     """
+    idle = idle or ended.wait
     while not ended.is_set():
         try:
             claim = store.claim(worker, kinds, lease_s, limits)
@@ -147,7 +150,7 @@ def do_jobs(
             ended.wait(5.0)
             continue
         if claim is None:
-            ended.wait(_LOOK_S)
+            idle(_LOOK_S)
             continue
         attempt = Attempt(store, claim, lease_s, stuck)
         with attempt.alive():

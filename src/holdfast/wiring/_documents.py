@@ -7,7 +7,7 @@ import logging
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,9 @@ class KeptJobs:
     Args:
         service: where data are, and how long what is done is kept.
         env: the environment's variables.
+
+    Attributes:
+        nudge: lets who works on the jobs know that there is one more.
     """
 
     def __init__(self, service: ServiceSettings, env: Mapping[str, str]) -> None:
@@ -54,6 +57,7 @@ class KeptJobs:
         self._tidying: threading.Thread | None = None
         self._passing: tempfile.TemporaryDirectory[str] | None = None
         self._callbacks: Callbacks | None = None
+        self.nudge: Callable[[], None] = lambda: None
 
     def place(self) -> Path | str:
         """Return the file, or the database, that jobs are kept in.
@@ -208,11 +212,13 @@ class Documents:
                 if not source.url:
                     store.put_blob(job, f"in/{at}", content)
             new = document_job(owner, sources, options, priority=priority, about=about)
-            return store.submit(job, new, limits)
+            taken = store.submit(job, new, limits)
         except BaseException:
             with contextlib.suppress(HoldfastError):  # else it is gone after an hour
                 store.drop_blobs(job)
             raise
+        self._jobs.nudge()
+        return taken
 
     def status(self, job: str, *, waiting: bool = False) -> JobStatus:
         """Return how a job stands; while it is not at its end, somebody is to work on it.
@@ -283,7 +289,7 @@ def documents_description(
         from holdfast.documents import DocumentWorkers, WorkersAsked
 
         jobs.open()  # so that a place where nothing can be kept is told here
-        return DocumentWorkers(
+        workers = DocumentWorkers(
             WorkersAsked(
                 jobs.place(), service.documents_processes, folder=folder, device=device,
                 most_jobs=service.documents_recycle_jobs, most_mb=service.documents_recycle_mb,
@@ -293,6 +299,8 @@ def documents_description(
                 most_bytes=service.upload_limit_mb * _MB, **hearing,
             )
         )  # fmt: skip
+        jobs.nudge = workers.nudge
+        return workers
 
     each_mb, on_gpu = _PROCESS_MB, {}
     if chosen is not None:

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from holdfast.documents._errors import (
     DocumentDamaged,
     DocumentEncrypted,
     DocumentError,
+    DocumentRequestInvalid,
     DocumentTooLong,
     DocumentUnsupported,
 )
@@ -51,6 +53,10 @@ _LABEL = "layout by geometry, no model"
 _SETTING = "HOLDFAST_DOCUMENTS_"
 # Of clients' making are as many as they like: so many are kept.
 _MOST_CONVERTERS = 4
+_PDFIUM = "PDFium"
+_PAGED = frozenset({"pdf", "image"})
+# What docling writes into the text where a picture is not to be had.
+_NO_PICTURE = re.compile(r"<!-- 🖼️❌ Image not available\.[^>]*-->")
 
 
 def load_docling(folder: Path, device: str = "cpu") -> DoclingEngine:
@@ -165,7 +171,10 @@ class DoclingEngine:
                 each: self._exported(name, found.document, each, options)
                 for each in options.outputs
             },
-            flaws=[Flaw(*each) for each in messages],
+            flaws=[
+                *_without_effect(found.input.format.value, options),
+                *(Flaw(*each) for each in messages),
+            ],
             pages=read,
         )
 
@@ -227,6 +236,13 @@ def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | N
     )
 
 
+def _without_effect(form: str, options: ConvertOptions) -> list[Flaw]:
+    """Return what was asked for that means nothing for a form."""
+    if form in _PAGED or options.pages == ConvertOptions().pages:
+        return []
+    return [Flaw(0, f"{form} has no pages: all of it was converted")]
+
+
 def _most_pages(options: ConvertOptions) -> int:
     """Return how many pages a document may have: of a few that are wanted, any number."""
     first, last = options.pages
@@ -236,7 +252,7 @@ def _most_pages(options: ConvertOptions) -> int:
 def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:
     """Return what to say of a document by what docling says of it."""
     text, lower = told.strip() or "docling does not say why", told.lower()
-    _log.info("%s was not converted: %s", name, text)
+    _log.warning("%s was not converted: %s", name, text)
     if "password" in lower or "encrypt" in lower:
         return DocumentEncrypted(
             f"{name} wants a password", why="it is encrypted", hint="save it without one"
@@ -252,8 +268,14 @@ def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:
             f"{name} has too many pages", why=f"at most {options.most_pages} are read",
             hint="ask for a range of its pages",
         )  # fmt: skip
+    if "page_range" in lower:
+        return DocumentRequestInvalid(
+            f"{name} has no such pages", why=text[:200], hint="ask for pages that it has"
+        )
+    # What its libraries say names their own insides; of PDFium it is for people.
+    why = text[:200] if _PDFIUM in text else "its reader can make nothing of it"
     return DocumentDamaged(
-        f"{name} cannot be read", why=text[:500], hint="open it in a program of its kind"
+        f"{name} cannot be read", why=why, hint="open it in a program of its kind"
     )
 
 
@@ -288,4 +310,4 @@ def _text_of(document: Any, output: Output, options: ConvertOptions) -> str:
         made = document.export_to_text()
     else:
         made = document.export_to_doctags()
-    return made
+    return _NO_PICTURE.sub("<!-- image -->", made)
