@@ -155,3 +155,18 @@ def test_an_inner_address_is_not_called(service: SpeechService) -> None:
     assert found[0].error is not None
     assert found[0].error["code"] == "document-address-refused"
     assert found[0].failures == 0
+
+
+def test_a_message_is_no_task_and_counts_for_nobody(service: SpeechService, web: Web) -> None:
+    def never(asked: BaseHTTPRequestHandler) -> None:
+        asked.send_error(503)
+
+    web.answers["/dead"] = never
+    task = sent(service, web, "/dead", many_pages(1)).json()["task_id"]
+    message = told(web, 1)[0][1]["webhook-id"]
+    assert message.startswith(task)
+    for method, path in (("GET", "status/poll"), ("GET", "result"), ("DELETE", "tasks")):
+        answer = HTTP.request(method, f"{service.url}/v1/{path}/{message}")
+        assert (answer.status, answer.json()["detail"]) == (404, "Task not found.")
+    numbers = HTTP.request("GET", f"{service.url}/metrics").data.decode()
+    assert 'holdfast_documents_jobs{state="pending"} 0.0' in numbers

@@ -260,13 +260,14 @@ def test_a_task_is_cancelled_and_one_that_ended_is_forgotten(service: SpeechServ
     assert (status, told["detail"]) == (404, "Task not found.")
 
 
-def test_who_leaves_while_waiting_ends_the_work(service: SpeechService) -> None:
+@pytest.mark.parametrize("path", ["/v1/convert/file", "/documents/upload?wait=30"])
+def test_who_leaves_while_waiting_ends_the_work(service: SpeechService, path: str) -> None:
     assert service.services.documents is not None
     store = service.services.documents.store
     before = set(store.changed(0)[1])
     with pytest.raises(urllib3.exceptions.HTTPError):
         HTTP.request(
-            "POST", f"{service.url}/v1/convert/file", timeout=1.0,
+            "POST", service.url + path, timeout=1.0,
             fields=[("files", ("long.pdf", many_pages(400)))],
         )  # fmt: skip
     (job,) = set(store.changed(0)[1]) - before
@@ -405,6 +406,25 @@ def test_a_source_that_cannot_be_is_refused(
     answer = HTTP.request("POST", f"{service.url}/v1/convert/source/async", json=body)
     assert answer.status == 422
     assert says in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '{"document_timeout": 1' + "0" * 400 + "}", '{"\\ud800": 1}',
+        '{"md_page_break_placeholder": "\\ud800"}', '{"page_range": {}}', '{"to_formats": 7}',
+        '{"images_scale": null, "page_range": [1e400, 2]}', '[]', '7',
+    ],
+)  # fmt: skip
+def test_whatever_json_can_hold_is_answered(service: SpeechService, options: str) -> None:
+    source = '{"kind": "file", "filename": "a\\ud800.md", "base64_string": "Iw=="}'
+    body = f'{{"sources": [{source}], "options": {options}}}'
+    answer = HTTP.request(
+        "POST", f"{service.url}/v1/convert/source", body=body.encode(),
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status == 422, answer.data
+    assert answer.json()["detail"]
 
 
 def test_an_address_of_this_network_is_not_asked(service: SpeechService) -> None:

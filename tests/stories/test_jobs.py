@@ -207,6 +207,18 @@ def test_nobody_fills_the_queue_or_takes_all_workers(jobs: JobStore) -> None:
     jobs.submit("a3", new("ada"), limits)
 
 
+def test_kinds_of_jobs_do_not_count_for_each_other(jobs: JobStore) -> None:
+    for number in range(5):
+        jobs.submit(f"c{number}", new(kind="callback"), Limits(10, 10))
+    found = jobs.submit("j1", new(), Limits(of_owner=1, of_all=1))
+    assert found.position == 1
+    assert (jobs.counts("convert")["pending"], jobs.counts("callback")["pending"]) == (1, 5)
+    while (claim := jobs.claim("w", ["convert", "callback"], LONG_S)) is not None:
+        jobs.finish(claim, Outcome(JobState.SUCCESS))
+    assert jobs.collect(Keeping(most=1)) == 4  # one of each is kept
+    assert jobs.status("j1").is_finished
+
+
 def test_an_id_is_used_once_and_an_unknown_one_is_said_to_be_so(jobs: JobStore) -> None:
     jobs.submit("j1", new())
     with pytest.raises(JobInvalid):
