@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -212,6 +213,28 @@ def test_what_nobody_foresaw_is_the_documents_failure_and_not_tried_again(office
         assert "KeyError" in broken["error"]["why"]
         assert plain["status"] == "success"
         assert set(office.begun().values()) == {1}
+
+
+def test_word_of_new_jobs_reaches_no_process_before_it_knows_what_it_is_for(
+    office: Office,
+) -> None:
+    with office.staffed(2, most_jobs=1) as workers:  # each job's end is another's beginning
+        nudging = threading.Event()
+
+        def nudge() -> None:
+            while not nudging.is_set():
+                workers.nudge()
+
+        thread = threading.Thread(target=nudge)
+        thread.start()
+        try:
+            for number in range(6):
+                office.send(f"j{number}", "plain")
+            assert all(office.ended(f"j{n}").state is JobState.SUCCESS for n in range(6))
+            assert all(office.jobs.status(f"j{n}").failures == 0 for n in range(6))
+        finally:
+            nudging.set()
+            thread.join()
 
 
 def test_processes_are_recycled_and_nothing_is_lost_on_the_way(office: Office) -> None:

@@ -19,7 +19,7 @@ def test_no_request_gets_a_500_or_a_status_that_is_not_documented(tmp_path: Path
     with speech_service(tmp_path, {"HOLDFAST_DOCUMENTS_PROCESSES": "1"}) as running:
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{running.url}/openapi.json",
-            "--checks", CHECKS, "--max-examples", "25", "--seed", "1", "--no-color",
+            "--checks", CHECKS, "--max-examples", "40", "--seed", "1", "--no-color",
         ]  # fmt: skip
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=250, check=False, cwd=tmp_path

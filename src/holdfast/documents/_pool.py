@@ -103,6 +103,8 @@ class DocumentWorkers:
         self._failure: HoldfastError | None = None
         self._children: dict[int, subprocess.Popen[str]] = {}
         self._watched: dict[int, Watched | None] = {}
+        # Those that were told what they are for: nothing may reach them before that.
+        self._listening: set[int] = set()
         self._threads = [
             threading.Thread(
                 target=self._keep, args=(place,), name=f"holdfast-documents-{place}", daemon=True
@@ -132,10 +134,9 @@ class DocumentWorkers:
 
     def nudge(self) -> None:
         """Let them know that there is something to do, which they would see in a moment else."""
-        with self._changed:
-            children = list(self._children.values())
-        for child in children:
-            _say(child, LOOK)
+        with self._changed:  # so that no pipe is closed, and its number another's, meanwhile
+            for place in self._listening:
+                _say(self._children[place], LOOK)
 
     @property
     def memory_mb(self) -> float | None:
@@ -154,9 +155,12 @@ class DocumentWorkers:
         self._closing.set()
         with self._changed:
             children = list(self._children.values())
+            for place, child in self._children.items():
+                if place in self._listening:
+                    _say(child, END)
+                else:
+                    child.kill()  # it does not know yet what it is for
             self._changed.notify_all()
-        for child in children:
-            _say(child, END)
         deadline = time.monotonic() + patience_s
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
@@ -196,6 +200,8 @@ class DocumentWorkers:
                 told = asked._asdict() | {"worker": worker, "more": dict(asked.more)}
                 _tell(child, json.dumps(told, default=os.fspath))
                 _let_pass(child)
+                with self._changed:
+                    self._listening.add(place)
                 assert child.stdout is not None
                 self._note(child, child.stdout.readline())
                 for line in child.stdout:
@@ -203,9 +209,10 @@ class DocumentWorkers:
                 child.wait()
             finally:
                 assert child.stdin is not None
-                with contextlib.suppress(OSError):
-                    child.stdin.close()  # with what it was told and has not read
                 with self._changed:
+                    self._listening.discard(place)
+                    with contextlib.suppress(OSError):
+                        child.stdin.close()  # with what it was told and has not read
                     self._children.pop(place, None)
                     given_up = self._watched.pop(place, None)
                 child.wait()
@@ -231,7 +238,10 @@ class DocumentWorkers:
 
     def _hear(self, place: int, line: str) -> None:
         """Take note of which document a process is at."""
-        said = json.loads(line)["doing"]
+        try:
+            said = json.loads(line)["doing"]
+        except ValueError:
+            return  # cut off: it was killed while it said so
         with self._changed:
             self._watched[place] = None if said is None else Watched(Doing(*said))
 
