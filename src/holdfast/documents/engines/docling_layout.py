@@ -23,10 +23,10 @@ from docling.datamodel.pipeline_options import BaseLayoutOptions
 from docling.models.base_layout_model import BaseLayoutModel
 from docling.models.factories import get_layout_factory
 from docling.models.postprocessing.reading_order_rb import ReadingOrderPredictor
-from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
-from docling_core.types.doc import BoundingBox, DocItemLabel, TableCell
+from docling_core.types.doc import BoundingBox, CoordOrigin, DocItemLabel, TableCell
 from docling_core.types.doc.page import BoundingRectangle, SegmentedPdfPage, TextCell
 
+from holdfast.documents.engines.docling_stages import LeanPdfPipeline
 from holdfast.documents.geometry import (
     Box,
     Grid,
@@ -46,7 +46,6 @@ __all__ = [
     "GeometryLayoutOptions",
     "GeometryPdfPipeline",
     "geometry_of",
-    "lines_of",
     "register",
     "table_of",
 ]
@@ -112,8 +111,8 @@ class _Regions:
         backend, parsed = page._backend, page.parsed_page
         if backend is None or parsed is None or not backend.is_valid():
             return LayoutPrediction()
-        cells = lines_of(parsed)
-        found = analyse(geometry_of(page, cells))
+        geometry, cells = geometry_of(page)
+        found = analyse(geometry)
         clusters = [
             Cluster(
                 id=number, label=_label(region.label), bbox=_bounds(_place(region, cells, parsed)),
@@ -139,7 +138,7 @@ class _AsGiven(ReadingOrderPredictor):  # type: ignore[misc]
         return sorted(page_elements, key=lambda element: (element.page_no, element.cid))
 
 
-class GeometryPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
+class GeometryPdfPipeline(LeanPdfPipeline):
     """Docling's pipeline for pages, with the layout by geometry."""
 
     def _init_models(self) -> None:
@@ -156,46 +155,50 @@ def register() -> None:
             factory.register(GeometryLayoutModel, "holdfast", __name__)
 
 
-def geometry_of(page: Page, cells: Sequence[TextCell]) -> PageGeometry:
-    """Return a page that was parsed as the rules know pages; ``cells`` are its `lines_of`."""
+def geometry_of(page: Page) -> tuple[PageGeometry, list[TextCell]]:
+    """Return a page that was parsed as the rules know pages, and docling's cells of its lines."""
     parsed = page.parsed_page
-    return PageGeometry(
+    words = [_line(at, cell, parsed) for at, cell in enumerate(parsed.word_cells)]
+    cells = _lines_of(parsed, [word for word in words if word.text.strip()])
+    geometry = PageGeometry(
         number=page.page_no, width=page.size.width, height=page.size.height,
         lines=[_line(at, cell, parsed) for at, cell in enumerate(cells)],
-        words=[_line(at, cell, parsed) for at, cell in enumerate(parsed.word_cells)],
+        words=words,
         rules=_rules(page._backend),
         pictures=[_box(each.rect, parsed) for each in parsed.bitmap_resources],
     )  # fmt: skip
+    return geometry, cells
 
 
-def lines_of(parsed: SegmentedPdfPage) -> list[TextCell]:
+def _lines_of(parsed: SegmentedPdfPage, words: list[Line]) -> list[TextCell]:
     """Return a page's lines of text, divided where a wide gap is between two words.
 
     Of text from right to left docling's lines have gaps in words and none between them, where the
     font changes or a ligature is; so they are made of the words anew.
     """
     cells = [line for line in parsed.textline_cells if line.text.strip()]
-    words = [word for word in parsed.word_cells if word.text.strip()]
-    placed = [_line(at, word, parsed) for at, word in enumerate(words)]
-    placed.sort(key=lambda word: word.box.middle)
-    levels = [word.box.middle for word in placed]
+    words = sorted(words, key=lambda word: word.box.middle)
+    levels = [word.box.middle for word in words]
     leftwards = is_leftwards("".join(word.text for word in words))
     found: list[TextCell] = []
     if leftwards:
-        for row in in_rows(placed):
-            found += [_joined(group, words, leftwards=True) for group in _groups(row)]
+        for row in in_rows(words):
+            found += [_joined(group, parsed, leftwards=True) for group in _groups(row)]
     for line in cells:
         if leftwards and not line.from_ocr:
             continue
         box, font = _box(line.rect, parsed).grown(0.5), _font(line)
-        near = placed[bisect_left(levels, box.top) : bisect_right(levels, box.bottom)]
+        near = words[bisect_left(levels, box.top) : bisect_right(levels, box.bottom)]
         own = [word for word in near if word.font == font and box.holds(word.box)]
         groups = [group for row in in_rows(own) for group in _groups(row)]
         if len(groups) < 2:
             found.append(line)
         else:
-            found += [_joined(group, words, leftwards=False) for group in groups]
-    return [cell.model_copy(update={"index": at}) for at, cell in enumerate(found)]
+            found += [_joined(group, parsed, leftwards=False) for group in groups]
+    return [
+        cell if cell.index == at else cell.model_copy(update={"index": at})
+        for at, cell in enumerate(found)
+    ]
 
 
 def _groups(row: Sequence[Line]) -> list[list[Line]]:
@@ -211,13 +214,14 @@ def _groups(row: Sequence[Line]) -> list[list[Line]]:
     return groups
 
 
-def _joined(group: Sequence[Line], words: Sequence[TextCell], *, leftwards: bool) -> TextCell:
+def _joined(group: Sequence[Line], parsed: SegmentedPdfPage, *, leftwards: bool) -> TextCell:
     """Return words as one line."""
     text = read_leftwards(group) if leftwards else " ".join(word.text.strip() for word in group)
     longest = max(group, key=lambda word: len(word.text))
     rect = BoundingRectangle.from_bounding_box(_bounds(around(word.box for word in group)))
     update = {"rect": rect, "text": text, "orig": text}
-    return words[longest.number].model_copy(update=update)
+    made: TextCell = parsed.word_cells[longest.number].model_copy(update=update)
+    return made
 
 
 def _font(cell: TextCell) -> str:
@@ -229,8 +233,14 @@ def _line(number: int, cell: TextCell, parsed: SegmentedPdfPage) -> Line:
 
 
 def _box(rect: Any, parsed: SegmentedPdfPage) -> Box:
-    found = rect.to_bounding_box().to_top_left_origin(parsed.dimension.height)
-    return Box(found.l, found.t, found.r, found.b)
+    # As docling's own conversions, of which there are thousands on a page.
+    across = (rect.r_x0, rect.r_x1, rect.r_x2, rect.r_x3)
+    down = (rect.r_y0, rect.r_y1, rect.r_y2, rect.r_y3)
+    top, bottom = min(down), max(down)
+    if rect.coord_origin is CoordOrigin.BOTTOMLEFT:
+        height = parsed.dimension.height
+        top, bottom = height - bottom, height - top
+    return Box(min(across), top, max(across), bottom)
 
 
 def _rules(backend: Any) -> list[Box]:

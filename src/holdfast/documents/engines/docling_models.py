@@ -1,6 +1,6 @@
 """Docling's own models, from a folder that has all of them: loaded once, for every pipeline.
 
-Docling's stages are used as they are. What is done here is that they look nowhere else, that what
+Docling's models are used as they are. What is done here is that they look nowhere else, that what
 is wrong is known when the model is loaded and not at its first page, and that tables are made of
 what the rules see where there is no model of tables.
 """
@@ -17,7 +17,6 @@ from docling.datamodel.accelerator_options import AcceleratorOptions
 from docling.datamodel.base_models import Page, TableStructurePrediction
 from docling.datamodel.document import ConversionResult
 from docling.models.base_layout_model import TABLE_LABELS
-from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
 
 from holdfast.documents._artifacts import (
     LAYOUT_FILES,
@@ -27,7 +26,8 @@ from holdfast.documents._artifacts import (
     check_content,
     check_present,
 )
-from holdfast.documents.engines.docling_layout import geometry_of, lines_of, table_of
+from holdfast.documents.engines.docling_layout import geometry_of, table_of
+from holdfast.documents.engines.docling_stages import LeanPdfPipeline
 from holdfast.documents.geometry import Box, table_within
 from holdfast.errors import MissingExtra
 from holdfast.runtime import EngineUnusable, cannot_load
@@ -47,7 +47,7 @@ class LoadedModels(NamedTuple):
     """
 
     about: ModelSet
-    pipeline: type[StandardPdfPipeline]
+    pipeline: type[LeanPdfPipeline]
 
 
 def load_models(folder: Path, held: ModelSet, device: str) -> LoadedModels:
@@ -71,7 +71,7 @@ def load_models(folder: Path, held: ModelSet, device: str) -> LoadedModels:
     layout = _layout(folder, held.layout, device)
     tables = _TablesByRules() if held.tables is None else _tables(folder, held.tables, device)
 
-    class _Pipeline(StandardPdfPipeline):  # type: ignore[misc]
+    class _Pipeline(LeanPdfPipeline):
         """Docling's pipeline for pages, with the models that are here already."""
 
         def _init_models(self) -> None:
@@ -189,7 +189,7 @@ class _TablesByRules:
         clusters = [each for each in layout.clusters if each.label in TABLE_LABELS]
         if not clusters:
             return found
-        geometry = geometry_of(page, lines_of(page.parsed_page))
+        geometry, _ = geometry_of(page)
         for cluster in clusters:
             place = cluster.bbox
             grid = table_within(geometry, Box(place.l, place.t, place.r, place.b))
