@@ -174,7 +174,7 @@ class OverHttp:
             )
         )  # fmt: skip
         self._client = self._stack.enter_context(Client(self._service.url))
-        self._asking = self._stack.enter_context(ThreadPoolExecutor(2 * processes))
+        self._asking = self._stack.enter_context(ThreadPoolExecutor(4))
 
     def seconds(self, paths: Sequence[Path]) -> float:
         """Return the seconds until all are converted and their results have come."""

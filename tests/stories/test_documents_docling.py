@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +116,46 @@ def test_a_scan_is_read(engine: DoclingEngine) -> None:
     assert table_in(text)[1] == ["Lamp oil", "12", "3.50", "42.00"]
     unread = markdown(engine, "scan.png", scan_of(MADE["invoice.pdf"]()), ocr=False)
     assert "Lamp" not in unread
+
+
+@pytest.fixture
+def drawn(engine: DoclingEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The longer sides, in pixels, of the pictures of pages that are made."""
+    from docling.backend.docling_parse_backend import ThreadedDoclingParsePageBackend
+    from docling.backend.image_backend import _ImagePageBackend
+
+    sides: list[int] = []
+    for backend in (ThreadedDoclingParsePageBackend, _ImagePageBackend):
+
+        def seen(self: Any, *args: Any, real: Any = backend.get_page_image, **more: Any) -> Any:
+            picture = real(self, *args, **more)
+            sides.append(max(picture.size))
+            return picture
+
+        monkeypatch.setattr(backend, "get_page_image", seen)
+    return sides
+
+
+def test_a_page_is_drawn_only_when_somebody_asks_for_it(
+    engine: DoclingEngine, drawn: list[int]
+) -> None:
+    assert in_order(markdown(engine, "paper.pdf", MADE["paper.pdf"]()), *PARAGRAPHS[:2])
+    assert drawn == []
+    options = ConvertOptions(outputs=("json",), page_images=True, image_scale=1.0)
+    found = engine.convert("paper.pdf", MADE["paper.pdf"](), options, lambda _: None)
+    pages = json.loads(found.outputs["json"])["pages"]
+    assert all(page["image"]["uri"].startswith("data:image/png") for page in pages.values())
+    assert len(drawn) >= len(pages)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5, 5.0])
+def test_a_scan_is_no_larger_in_memory_than_what_is_read_of_it(
+    engine: DoclingEngine, drawn: list[int], scale: float
+) -> None:
+    text = markdown(engine, "scan.png", scan_of(MADE["invoice.pdf"](), scale))
+    assert in_order(text, "Invoice 2026-117", "Dear keeper", "Lamp oil", "Please pay")
+    assert drawn
+    assert max(drawn) <= 2_000
 
 
 @pytest.mark.parametrize("name", ["light.docx", "light.pptx", "ships.xlsx"])

@@ -155,11 +155,11 @@ def encrypted_pdf() -> bytes:
     return made.getvalue()
 
 
-def scan_of(pdf: bytes) -> bytes:
-    """The first page as a picture, PNG."""
+def scan_of(pdf: bytes, scale: float = 2.5) -> bytes:
+    """The first page as a picture, PNG, of so many pixels a point."""
     made = io.BytesIO()
     document = pypdfium2.PdfDocument(pdf)
-    document[0].render(scale=2.5).to_pil().save(made, "PNG")
+    document[0].render(scale=scale).to_pil().save(made, "PNG")
     document.close()
     return made.getvalue()
 
