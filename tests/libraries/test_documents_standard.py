@@ -33,6 +33,7 @@ WITHOUT, CUT, OTHER, ODD = "acme/without", "acme/cut", "acme/other", "acme/odd"
 # In points; the regions of the page are some hundred wide.
 TOLERANCE = 0.05
 ALONE = {"connect": "ENETUNREACH"}
+NOWHERE = "http://127.0.0.1:9"
 NO_LINKS = {"symlink": "EPERM", "link": "EPERM"}
 
 
@@ -280,3 +281,50 @@ def test_where_links_work_the_folder_is_made_of_them(
     assert weights.stat().st_nlink >= (2 if refused else 1)
     (blob,) = tmp_path.rglob(f"blobs/{weights.resolve().name}") if not refused else [weights]
     assert blob.samefile(weights)
+
+
+def converted(env: Mapping[str, str], home: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*deny_prefix(**NO_LINKS, **ALONE if env["HF_ENDPOINT"] == NOWHERE else {}),
+         sys.executable, "-m", "holdfast", "convert", str(PDF), "-o", str(home / "out"), *more],
+        env=dict(env), cwd=home, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_reads_with_the_models_of_its_profile_and_again_without_network(
+    made: Path, hub: Shop, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    answers = json.loads((made / "answers.json").read_text())
+    first = converted(
+        surroundings(hub, tmp_path), tmp_path, "--profile", "standard", "--to", "json"
+    )
+    assert first.returncode == 0, first.stderr
+    assert HERON in first.stderr
+    found = items(json.loads((tmp_path / "out/notice.json").read_text()))
+    assert [each[:2] for each in found] == [each[:2] for each in items(answers["document"])]
+    # Done is done for these models; by geometry it is another document.
+    alone = surroundings(hub, tmp_path, HF_ENDPOINT=NOWHERE)
+    again = converted(alone, tmp_path, "--profile", "standard", "--to", "json")
+    assert "1 of 1 are converted already" in again.stderr
+    anew = converted(alone, tmp_path, "--profile", "standard", "--to", "json", "--again")
+    assert anew.returncode == 0, anew.stderr
+    assert items(json.loads((tmp_path / "out/notice.json").read_text())) == found
+    other = converted(alone, tmp_path, "--to", "json")
+    assert other.returncode == 0, other.stderr
+    assert "layout by geometry" in other.stderr
+    assert "converted already" not in other.stderr
+
+
+def test_the_command_says_what_the_models_need(hub: Shop, tmp_path: Path) -> None:
+    env = surroundings(hub, tmp_path)
+    refused = converted(env | {"HOLDFAST_ALLOW_LICENCES": "mit"}, tmp_path, "--profile", "standard")
+    assert refused.returncode != 0
+    assert "[licence-refused]" in refused.stderr
+    assert not list(tmp_path.rglob("model.safetensors"))
+    del env["PYTHONPATH"]
+    without = converted(env, tmp_path, "--profile", "standard")
+    assert without.returncode != 0
+    assert "[missing-extra]" in without.stderr
+    assert "holdfast[documents-models]" in without.stderr
+    assert not (tmp_path / "out").exists()

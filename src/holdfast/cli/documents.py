@@ -21,6 +21,7 @@ from holdfast.cli.service import extra
 from holdfast.errors import ConfigInvalid, HoldfastError
 
 if TYPE_CHECKING:
+    from holdfast.config import ServiceSettings
     from holdfast.documents import ConvertOptions, DocumentWorkers
     from holdfast.jobs import JobStatus, SqliteJobs
 
@@ -64,6 +65,9 @@ def add_commands(commands: Any) -> None:
                          help="what becomes of pictures (placeholder)")  # fmt: skip
     convert.add_argument("--again", action="store_true",
                          help="convert also what has been converted already")  # fmt: skip
+    convert.add_argument("--profile", metavar="NAME",
+                         help="starter (default), standard or gpu: what finds the layout of pages"
+                         )  # fmt: skip
     convert.set_defaults(run=_convert)
 
 
@@ -106,14 +110,20 @@ class _Work:
 def _convert(args: argparse.Namespace, context: Context) -> int:
     with extra("documents"):
         from holdfast.documents import OUTPUTS, ConvertOptions
+    from holdfast.wiring import chosen_document_models
 
+    service = context.service(profile=args.profile)
+    models = chosen_document_models(service)
     output = None if args.output in (None, "-") else Path(args.output)
     forms = args.to or _form_of(output)
     options = ConvertOptions(
         outputs=[form for form in OUTPUTS if form in forms], ocr=not args.no_ocr,
         force_ocr=args.force_ocr, images=args.images, pages=args.pages or ConvertOptions().pages,
     )  # fmt: skip
-    readings = Readings(".holdfast-documents.json", options.to_dict() | {"outputs": list(forms)})
+    made = options.to_dict() | {"outputs": list(forms)}
+    if models is not None:
+        made["models"] = [str(each) for each in models if each is not None]
+    readings = Readings(".holdfast-documents.json", made)
     sources, wrong = found_sources(args.files, DOCUMENTS)
     # Of Markdown comes Markdown: what was made here is a document by its name only.
     sources = [
@@ -129,7 +139,7 @@ def _convert(args: argparse.Namespace, context: Context) -> int:
     code = wrong[0].exit_code if wrong else 0
     if not left:
         return code
-    with _office(min(args.workers, len(left)), context) as (store, workers):
+    with _office(min(args.workers, len(left)), context, service) as (store, workers):
         context.say(f"converted by docling: {workers.about['layout']}")
         run = _Run(context, store, readings, options, explicit=output)
         return run.all(left, _AHEAD * args.workers) or code
@@ -200,16 +210,21 @@ def _left(
 
 
 @contextmanager
-def _office(processes: int, context: Context) -> Iterator[tuple[SqliteJobs, DocumentWorkers]]:
+def _office(
+    processes: int, context: Context, service: ServiceSettings
+) -> Iterator[tuple[SqliteJobs, DocumentWorkers]]:
     """A queue of the command's own, and processes that work on it."""
     from holdfast.documents import DocumentWorkers, WorkersAsked
     from holdfast.jobs import SqliteJobs
-    from holdfast.wiring import LOAD_DOCUMENTS, told_settings
+    from holdfast.wiring import LOAD_DOCUMENTS, document_models, told_settings
 
+    models, device = document_models(context.settings, service, context.env, context.reporter)
     with tempfile.TemporaryDirectory(prefix="holdfast-convert-") as name:
         database = Path(name) / "jobs.sqlite"
-        more = told_settings(context.settings, context.service())
-        workers = DocumentWorkers(WorkersAsked(database, processes, load=LOAD_DOCUMENTS, more=more))
+        more = told_settings(context.settings, service)
+        workers = DocumentWorkers(
+            WorkersAsked(database, processes, LOAD_DOCUMENTS, models, device, more=more)
+        )
         store = SqliteJobs(database)
         try:
             yield store, workers

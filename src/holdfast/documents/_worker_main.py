@@ -61,10 +61,7 @@ def main() -> None:
     except HoldfastError as error:
         _say(said, {"error": error.to_dict()})
         return
-    # What libraries made while they were loaded stays: else a quarter of the time of a small PDF
-    # goes into looking through it for garbage.
-    gc.collect()
-    gc.freeze()
+    _settle()
     _say(said, {"ready": dict(engine.describe()), "memory_mb": process_memory_mb()})
     done = 0
 
@@ -96,6 +93,15 @@ def main() -> None:
     )  # fmt: skip
     logging.shutdown()
     os._exit(0)  # native threads of a parser need not be waited for
+
+
+def _settle() -> None:
+    """Leave alone what libraries made while they were loaded.
+
+    A quarter of the time of a small PDF goes into looking through it for garbage otherwise.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _listen(ended: threading.Event, woken: threading.Event, orphaned: Callable[[], None]) -> None:

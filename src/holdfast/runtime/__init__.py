@@ -25,7 +25,14 @@ from holdfast.runtime._errors import (
     WorkerDied,
     cannot_load,
 )
-from holdfast.runtime._hardware import Gpu, Machine, Needs, process_memory_mb, this_machine
+from holdfast.runtime._hardware import (
+    Gpu,
+    Machine,
+    Needs,
+    choose_device,
+    process_memory_mb,
+    this_machine,
+)
 from holdfast.runtime._jobs import Batch, Job, Limits, check_wanted
 from holdfast.runtime._onnx import onnx_session, onnxruntime, usable_cores
 from holdfast.runtime._slot import Backoff, not_ready_error, retry_after_s
@@ -72,6 +79,7 @@ __all__ = [
     "cannot_load",
     "carry_out",
     "check_wanted",
+    "choose_device",
     "done_apart",
     "not_ready_error",
     "onnx_session",

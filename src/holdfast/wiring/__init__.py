@@ -1,6 +1,7 @@
 """Where objects are put together from settings; nothing else knows how they are made."""
 
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL
+from holdfast.wiring._document_models import chosen_document_models
 from holdfast.wiring._documents import DOCUMENTS_MODEL, Documents
 from holdfast.wiring._hearing import LOAD as LOAD_DOCUMENTS
 from holdfast.wiring._hearing import told_settings
@@ -11,7 +12,12 @@ from holdfast.wiring._provide import (
     provide_starter,
     verify_stored,
 )
-from holdfast.wiring._services import Services, configured_services, services_of
+from holdfast.wiring._services import (
+    Services,
+    configured_services,
+    document_models,
+    services_of,
+)
 from holdfast.wiring._speech import VAD_MODEL, VoiceActivity
 from holdfast.wiring._spoof import SPOOF_MODEL
 from holdfast.wiring._starter import starter_repositories
@@ -32,7 +38,9 @@ __all__ = [
     "Services",
     "Verify",
     "VoiceActivity",
+    "chosen_document_models",
     "configured_services",
+    "document_models",
     "provide_from_hub",
     "provide_starter",
     "services_of",

@@ -14,7 +14,16 @@ from holdfast.errors import ConfigInvalid
 from holdfast.events import Reporter
 from holdfast.language import Backend
 from holdfast.refs import RepoRef, RevisionRef
-from holdfast.runtime import Backoff, Budget, Limits, ModelSpec, Provided, Supervisor
+from holdfast.runtime import (
+    Backoff,
+    Budget,
+    Limits,
+    ModelSpec,
+    Provided,
+    Supervisor,
+    choose_device,
+    this_machine,
+)
 from holdfast.speech import Reading, Speaking
 from holdfast.voiceprint import Voiceprint
 from holdfast.wiring._chosen import STT_MODEL, TTS_MODEL, chosen_reader, chosen_voice
@@ -46,7 +55,7 @@ from holdfast.wiring._voiceprint import (
 )
 from holdfast.wiring._voices import KeptVoices
 
-__all__ = ["Services", "configured_services", "services_of"]
+__all__ = ["Services", "configured_services", "document_models", "services_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,28 @@ def configured_services(
         also: told everything that happens, besides the runtime.
         only: ids of the models that are wanted; all of them when None.
     """
+    provide, verify, converters = _ways(settings, service, env, also)
+    services = services_of(
+        provide,
+        verify,
+        service=service,
+        env=env,
+        only=only,
+        converters=converters,
+        settings=settings,
+    )
+    # The starter set needs no network, so nothing is to be said about it.
+    seen = settings._replace(offline=True) if service.profile == "starter" else settings
+    return replace(services, checkup=Checkup(lambda: examine(seen, env)))
+
+
+def _ways(
+    settings: Settings,
+    service: ServiceSettings,
+    env: Mapping[str, str],
+    also: Reporter | None,
+) -> tuple[Provide, Verify, dict[str, Callable[[Path], Path]]]:
+    """Return what brings models, what verifies them, and what makes others of them."""
     starter = provide_starter(settings, env, also)
     hub = provide_from_hub(settings, env, also, _files(service))
 
@@ -99,18 +130,39 @@ def configured_services(
         together = ModelsTogether(settings, env, chosen)
         provide, verify = together.providing(provide), together.verifying(verify)
         converters[DOCUMENTS_MODEL] = together.assemble
-    services = services_of(
-        provide,
-        verify,
-        service=service,
-        env=env,
-        only=only,
-        converters=converters,
-        settings=settings,
-    )
-    # The starter set needs no network, so nothing is to be said about it.
-    seen = settings._replace(offline=True) if service.profile == "starter" else settings
-    return replace(services, checkup=Checkup(lambda: examine(seen, env)))
+    return provide, verify, converters
+
+
+def document_models(
+    settings: Settings, service: ServiceSettings, env: Mapping[str, str], report: Reporter
+) -> tuple[Path, str]:
+    """Bring the models that pages are looked at with; return their folder and their device.
+
+    For the layout by geometry there is nothing to be brought, and the folder is an empty path.
+
+    Args:
+        settings: about models on disk.
+        service: which models.
+        env: the environment's variables.
+        report: told what happens.
+
+    Raises:
+        HoldfastError: they cannot be had, are not allowed, or are not as they were published.
+    """
+    if chosen_document_models(service) is None:
+        return Path(), "cpu"
+    service = service._replace(documents_processes=1)
+    provide, verify, converters = _ways(settings, service, env, None)
+    ref, description = _models(service, None, KeptJobs(service, env), settings)[DOCUMENTS_MODEL]
+    spec = _spec(
+        DOCUMENTS_MODEL, ref, {**description, "convert": converters[DOCUMENTS_MODEL]},
+        provide, verify, service,
+    )  # fmt: skip
+    device = choose_device(spec.device, spec.devices, this_machine())
+    provided = spec.provide(report)
+    if spec.verify is not None:
+        spec.verify(provided, report)
+    return (spec.convert(provided.folder) if spec.convert else provided.folder), device
 
 
 def services_of(

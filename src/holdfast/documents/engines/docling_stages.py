@@ -30,6 +30,8 @@ class LeanPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
     One document at a time: the size at which a page is read is kept in the stage that reads.
     """
 
+    preprocessing_model: Any
+
     def _init_models(self) -> None:
         super()._init_models()
         if not self.keep_images:
