@@ -2,15 +2,18 @@
 
     python -m benchmarks.document_scores [NAME ...] [--book PAGES] [--json FILE]
     python -m benchmarks.document_scores --scans
+    python -m benchmarks.document_scores --profile standard
 
-What the scores are is in `corpus/score.py`, what the documents are in `corpus/make.py`. The engine
-is the starter profile's: docling with the layout by geometry.
+What the scores are is in `corpus/score.py`, what the documents are in `corpus/make.py`. The profile
+decides what finds the layout of pages: starter geometry, standard docling's model, which is brought
+first (it needs a hub once, torch and Transformers).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,10 +24,11 @@ from corpus.pages import BOOK_PAGES, book
 from corpus.scans import grey_scan, line_scan
 from corpus.score import Scores, mean_of, score
 
+from holdfast.config import configuration
 from holdfast.documents import ConvertOptions, DocumentEngine
 from holdfast.documents.engines.docling import load_docling
+from holdfast.wiring import document_models
 
-ENGINES = {"starter": load_docling}
 _BOOK = "book.pdf"
 # Of pages of the corpus: degrees, dots per inch, and whether it is in black and white.
 _SCANS = (
@@ -77,7 +81,7 @@ def main() -> int:
     """Convert, score and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.document_scores")
     parser.add_argument("names", nargs="*", metavar="NAME", help="of files in corpus/files")
-    parser.add_argument("--engine", choices=ENGINES, default="starter")
+    parser.add_argument("--profile", choices=("starter", "standard", "gpu"), default="starter")
     parser.add_argument(
         "--book", type=int, metavar="PAGES", nargs="?", const=BOOK_PAGES, default=0,
         help=f"a book of so many pages, too ({BOOK_PAGES})",
@@ -85,7 +89,9 @@ def main() -> int:
     parser.add_argument("--scans", action="store_true", help="scans made for this, instead")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     chosen = parser.parse_args()
-    engine = ENGINES[chosen.engine](Path())
+    found = configuration(os.environ, profile=chosen.profile)
+    folder, device = document_models(found.settings, found.service, os.environ, lambda _: None)
+    engine = load_docling(folder, device)
     kept: dict[str, Mapping[str, float | None]] = {}
     every: list[Scores] = []
     total_s = 0.0

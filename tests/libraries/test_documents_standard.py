@@ -26,7 +26,8 @@ from tests.support.deny import deny_prefix
 
 pytestmark = [pytest.mark.libraries]
 
-PDF = Path(__file__).resolve().parents[2] / "corpus/files/notice.pdf"
+ROOT = Path(__file__).resolve().parents[2]
+PDF = ROOT / "corpus/files/notice.pdf"
 TABLES = "docling-project/docling-models"
 # Each has one file that is not what it is to be.
 WITHOUT, CUT, OTHER, ODD = "acme/without", "acme/cut", "acme/other", "acme/odd"
@@ -314,6 +315,25 @@ def test_the_command_reads_with_the_models_of_its_profile_and_again_without_netw
     assert other.returncode == 0, other.stderr
     assert "layout by geometry" in other.stderr
     assert "converted already" not in other.stderr
+
+
+def test_what_is_read_with_the_model_is_scored_as_what_is_read_without(
+    hub: Shop, tmp_path: Path
+) -> None:
+    scored = {}
+    for profile in ("starter", "standard"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "benchmarks.document_scores", PDF.name, "--profile", profile,
+             "--json", str(tmp_path / profile)],
+            env=surroundings(hub, tmp_path), cwd=ROOT, capture_output=True, text=True,
+            timeout=180, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        scored[profile] = json.loads((tmp_path / profile).read_text())[PDF.name]
+    # The model was made to find exactly what is on this page, so that here it is as good.
+    for what in ("text", "words", "order", "headings", "items", "tables"):
+        assert scored["starter"][what] > 0.99, what
+        assert scored["standard"][what] > 0.99, what
 
 
 def test_the_command_says_what_the_models_need(hub: Shop, tmp_path: Path) -> None:
