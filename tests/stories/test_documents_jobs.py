@@ -192,6 +192,13 @@ def test_a_document_that_takes_too_long_fails_alone(office: Office, slow: str) -
         assert set(office.begun().values()) == {1}
 
 
+def test_a_library_that_lets_nothing_be_heard_keeps_its_job(office: Office) -> None:
+    with office.staffed(processes=2, lease_s=2.0):
+        office.send("j1", "hold 7")
+        assert office.ended("j1").state is JobState.SUCCESS
+        assert office.begun() == {"j1-0.txt": 1}
+
+
 def test_a_document_that_eats_memory_fails_alone_and_once(office: Office) -> None:
     with office.staffed(killed_mb=400.0) as workers:
         office.send("j1", "plain", "eat 1000", "plain")

@@ -243,7 +243,8 @@ class DocumentWorkers:
         except ValueError:
             return  # cut off: it was killed while it said so
         with self._changed:
-            self._watched[place] = None if said is None else Watched(Doing(*said))
+            lease_s = self._asked.lease_s
+            self._watched[place] = None if said is None else Watched(Doing(*said), lease_s)
 
     def _watch(self) -> None:
         """End processes that do not end themselves: what runs in a library hears nothing."""

@@ -8,9 +8,9 @@ import subprocess
 import time
 
 from holdfast.documents._errors import DocumentError
-from holdfast.documents._work import Doing, give_up, too_large, too_slow
+from holdfast.documents._work import KIND, Doing, give_up, too_large, too_slow
 from holdfast.errors import HoldfastError
-from holdfast.jobs import JobStore
+from holdfast.jobs import Claim, JobLost, JobStore, UnknownJob
 
 __all__ = ["Watched"]
 
@@ -23,13 +23,19 @@ _ASK_S = 0.4
 class Watched:
     """Ends a process whose document takes too long or too much, or is not wanted any more.
 
-    The process does so itself where it can: one that is within a library cannot.
+    The process does so itself where it can, and gives its signs of life: one that is within a
+    library can do neither, so that both are done for it.
+
+    Args:
+        doing: what it is at.
+        lease_s: how long a sign of life lasts.
     """
 
-    def __init__(self, doing: Doing) -> None:
+    def __init__(self, doing: Doing, lease_s: float) -> None:
         self.killed = False
         self._doing = doing
-        self._begun = self._asked = time.monotonic()
+        self._lease_s = lease_s
+        self._begun = self._asked = self._renewed = time.monotonic()
         self._cancelled: float | None = None
         self._error: DocumentError | None = None
 
@@ -46,10 +52,21 @@ class Watched:
     def _is_cancelled(self, store: JobStore, now: float) -> bool:
         if self._cancelled is None and now > self._asked + _ASK_S:
             self._asked = now
-            with contextlib.suppress(HoldfastError):
-                if store.status(self._doing.job).cancelling:
+            try:
+                if self._is_unwanted(store, now):
                     self._cancelled = now
+            except (JobLost, UnknownJob):
+                self._cancelled = now
+            except HoldfastError as error:
+                _log.warning("job %s: no sign of life could be given: %s", self._doing.job, error)
         return self._cancelled is not None and now > self._cancelled + _CANCEL_S
+
+    def _is_unwanted(self, store: JobStore, now: float) -> bool:
+        if now < self._renewed + self._lease_s / 4:
+            return store.status(self._doing.job).cancelling
+        self._renewed = now
+        claim = Claim(self._doing.job, KIND, "", {}, self._doing.fence, 0)
+        return store.beat(claim, self._lease_s)
 
     def _end(self, child: subprocess.Popen[str], error: DocumentError | None) -> None:
         if self.killed:

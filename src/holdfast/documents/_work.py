@@ -34,9 +34,10 @@ _GRACE_S = 2.0
 
 
 class Doing(NamedTuple):
-    """A document that a process is at: of which job, its number there, its name, its time."""
+    """A document that a process is at: of which claim, its number there, its name, its time."""
 
     job: str
+    fence: int
     at: int
     name: str
     limit_s: float
@@ -104,7 +105,8 @@ def doing(
             found: Mapping[str, Any] | None = _done(store, attempt.claim.id, at)
             if found is None:
                 tally.begin(at)
-                begun(Doing(attempt.claim.id, at, source.name, options.longest_s))
+                claim = attempt.claim
+                begun(Doing(claim.id, claim.fence, at, source.name, options.longest_s))
                 one = _One(engine, store, attempt.claim, at, source, options)
                 found = one.converted(fetcher, tally.pages, lambda: stuck(attempt.claim))
                 begun(None)
