@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corpus.scans import grey_scan
+from reportlab.pdfgen import canvas
 
 from holdfast.documents import (
     OUTPUTS,
@@ -31,6 +33,11 @@ from tests.support.documents import MADE, PARAGRAPHS, encrypted_pdf, many_pages,
 
 # Docling's own pipeline asks its own options for fields that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+SMALL_PRINT = (
+    "The keeper has to trim the wick before dusk and after midnight,",
+    "and to enter in the journal what oil has been used meanwhile,",
+    "the direction of the wind, and the ships that passed the reef.",
+)
 SHIPS = [["Month", "Ships", "Storms"], ["May", "31", "2"], ["June", "45", "0"]]
 
 
@@ -145,7 +152,7 @@ def test_a_page_is_drawn_only_when_somebody_asks_for_it(
     found = engine.convert("paper.pdf", MADE["paper.pdf"](), options, lambda _: None)
     pages = json.loads(found.outputs["json"])["pages"]
     assert all(page["image"]["uri"].startswith("data:image/png") for page in pages.values())
-    assert len(drawn) >= len(pages)
+    assert len(drawn) == len(pages)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.5, 5.0])
@@ -156,6 +163,28 @@ def test_a_scan_is_no_larger_in_memory_than_what_is_read_of_it(
     assert in_order(text, "Invoice 2026-117", "Dear keeper", "Lamp oil", "Please pay")
     assert drawn
     assert max(drawn) <= 2_000
+
+
+def test_small_print_of_a_scan_in_a_pdf_is_read(engine: DoclingEngine) -> None:
+    made = io.BytesIO()
+    sheet = canvas.Canvas(made)
+    sheet.setFont("Times-Roman", 6)
+    for number, line in enumerate(SMALL_PRINT):
+        sheet.drawString(72, 700 - 8 * number, line)
+    sheet.save()
+    scan = grey_scan(made.getvalue(), dpi=300, degrees=0.0, noise=4, form="pdf")
+    read = markdown(engine, "scan.pdf", scan).lower()
+    words = " ".join(SMALL_PRINT).lower().replace(",", "").replace(".", "").split()
+    assert sum(word in read for word in words) > 0.9 * len(words), read
+
+
+def test_the_largest_page_that_there_may_be_is_read(engine: DoclingEngine) -> None:
+    made = io.BytesIO()
+    sheet = canvas.Canvas(made, pagesize=(14_400, 14_400))
+    sheet.setFont("Helvetica", 120)
+    sheet.drawString(1_000, 13_000, "The whole reef on one sheet")
+    sheet.save()
+    assert markdown(engine, "map.pdf", made.getvalue()).strip() == "The whole reef on one sheet"
 
 
 @pytest.mark.parametrize("name", ["light.docx", "light.pptx", "ships.xlsx"])

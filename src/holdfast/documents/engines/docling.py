@@ -153,7 +153,7 @@ class DoclingEngine:
                 told(Progress(read, event.total_pages))
 
         try:
-            found = self._converter(options).convert(
+            found = self._converter(options, content).convert(
                 source, raises_on_error=False, page_range=options.pages,
                 max_num_pages=_most_pages(options), progress_callback=on_event,
             )  # fmt: skip
@@ -186,21 +186,29 @@ class DoclingEngine:
             return json.dumps(found, ensure_ascii=False).encode(errors="replace")
         return _text_of(document, output, options).encode(errors="replace")
 
-    def _converter(self, options: ConvertOptions) -> Any:
+    def _converter(self, options: ConvertOptions, content: bytes) -> Any:
         """Return the converter for such options; the one that was used last is kept longest."""
+        from holdfast.documents.engines.docling_stages import drawn_at
+
+        drawn = drawn_at(content if _is_pdf(content) else None)
+        if options.page_images or options.images == "embedded":
+            drawn = max(drawn, options.image_scale)
         key = (
-            options.ocr, options.force_ocr, options.images == "embedded", options.page_images,
-            options.image_scale, frozenset(options.forms),
+            drawn, options.ocr, options.force_ocr, options.images == "embedded",
+            options.page_images, options.image_scale, frozenset(options.forms),
         )  # fmt: skip
         found = self._converters.pop(key, None)
-        self._converters[key] = found or _made(options, self._models, self._loaded)
+        self._converters[key] = found or _made(options, drawn, self._models, self._loaded)
         while len(self._converters) > _MOST_CONVERTERS:
             del self._converters[next(iter(self._converters))]
         return self._converters[key]
 
 
-def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | None) -> Any:
+def _made(
+    options: ConvertOptions, drawn: float, models: Path | None, loaded: LoadedModels | None
+) -> Any:
     from docling.datamodel.accelerator_options import AcceleratorOptions
+    from docling.datamodel.backend_options import ThreadedDoclingParseBackendOptions
     from docling.datamodel.base_models import InputFormat
     from docling.datamodel.pipeline_options import (
         OcrMode,
@@ -227,10 +235,11 @@ def _made(options: ConvertOptions, models: Path | None, loaded: LoadedModels | N
     )
     used = GeometryPdfPipeline if loaded is None else loaded.pipeline
     how: dict[str, Any] = {"pipeline_cls": used, "pipeline_options": pipeline}
+    parsing = ThreadedDoclingParseBackendOptions(render_scale=drawn)
     return DocumentConverter(
         allowed_formats=[InputFormat(each) for each in _FORMS if each in (options.forms or _FORMS)],
         format_options={
-            InputFormat.PDF: PdfFormatOption(**how),
+            InputFormat.PDF: PdfFormatOption(**how, backend_options=parsing),
             InputFormat.IMAGE: ImageFormatOption(**how),
         },
     )
@@ -279,9 +288,13 @@ def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:
     )
 
 
+def _is_pdf(content: bytes) -> bool:
+    return b"%PDF-" in content[:1024]
+
+
 def _of_pdfium(content: bytes) -> str:
     """Return why a PDF cannot be opened: docling's own parser does not say."""
-    if b"%PDF-" not in content[:1024]:
+    if not _is_pdf(content):
         return ""
     import pypdfium2
 

@@ -7,6 +7,7 @@ scans keeps at most 2,000. Of a scan of 300 dots an inch that is a picture of 23
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,38 @@ from docling.datamodel.base_models import Page
 from docling.models.stages.ocr.rapid_ocr_model import RapidOcrModel
 from docling.models.stages.page_preprocessing.page_preprocessing_model import (
     PagePreprocessingModel,
+    PagePreprocessingOptions,
 )
 from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
 from docling_core.types.doc import BoundingBox
 
-__all__ = ["LeanPdfPipeline"]
+__all__ = ["LeanPdfPipeline", "drawn_at"]
 
 # `max_side_len` of rapidocr: a larger picture is made smaller before anything is found in it.
 _MOST_READ_PX = 2_000
+_SHARP = 2.0
+
+
+def drawn_at(pdf: bytes | None) -> float:
+    """Return at how many pixels a point docling's parser is to draw a document's pages at once.
+
+    What is in pictures is had no sharper later, whatever is asked for: at 1.0, as docling has it,
+    scans in PDFs are read at 72 dots an inch. The largest page that there may be would have 3 GB
+    at 2.0, and is read at an eighth.
+    """
+    import pypdfium2
+
+    longest = 0.0
+    if pdf is not None:
+        try:
+            with pypdfium2.PdfDocument(pdf) as document:
+                for at in range(len(document)):
+                    longest = max(longest, *document.get_page_size(at))
+        except pypdfium2.PdfiumError:
+            return _SHARP  # docling says what it is
+    if longest <= 0:
+        return _SHARP
+    return min(_SHARP, 2.0 ** math.ceil(math.log2(_MOST_READ_PX / longest)))
 
 
 class LeanPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
@@ -34,8 +59,9 @@ class LeanPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
 
     def _init_models(self) -> None:
         super()._init_models()
-        if not self.keep_images:
-            self.preprocessing_model = _Undrawn(self.preprocessing_model.options)
+        self.preprocessing_model = _AsAsked(
+            self.preprocessing_model.options, is_kept=self.keep_images
+        )
 
     def _make_ocr_model(self, art_path: Path | None) -> Any:
         asked = self.pipeline_options
@@ -45,10 +71,17 @@ class LeanPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
         )  # fmt: skip
 
 
-class _Undrawn(PagePreprocessingModel):  # type: ignore[misc]
-    """Reads the text of pages, and leaves their pictures until a stage wants one."""
+class _AsAsked(PagePreprocessingModel):  # type: ignore[misc]
+    """Reads the text of pages, and draws those that are kept; a stage that looks at one asks."""
+
+    def __init__(self, options: PagePreprocessingOptions, *, is_kept: bool) -> None:
+        super().__init__(options)
+        self._is_kept = is_kept
 
     def _populate_page_images(self, page: Page) -> Page:
+        if self._is_kept and self.options.images_scale is not None:
+            page._default_image_scale = self.options.images_scale
+            page.get_image(scale=self.options.images_scale)
         return page
 
 
