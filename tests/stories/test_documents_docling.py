@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from corpus.blocks import FILES
 from corpus.scans import grey_scan
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
 from holdfast.documents import (
@@ -179,6 +180,67 @@ def _sharpness(picture: Image.Image) -> float:
     """Return how much pixels that stand side by side differ."""
     levels = np.asarray(picture.convert("L"), dtype=float)
     return float(np.abs(np.diff(levels, axis=1)).mean())
+
+
+def _picture(width: int, height: int, *lines: str) -> bytes:
+    picture, made = Image.new("RGB", (width, height), "white"), io.BytesIO()
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(36)
+    for number, line in enumerate(lines):
+        pen.text((60, 60 + 50 * number), line, fill="black", font=font)
+    picture.save(made, "PNG")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("size", [(2, 3_000), (20, 3_000), (3_000, 2), (1, 1)])
+def test_a_picture_that_can_have_no_text_is_not_enlarged_to_look_for_it(
+    engine: DoclingEngine, drawn: list[Image.Image], size: tuple[int, int]
+) -> None:
+    assert markdown(engine, "bar.png", _picture(*size)).strip() in {"", "<!-- image -->"}
+    assert drawn == []
+
+
+def test_small_print_in_a_picture_is_read_beside_a_large_picture(engine: DoclingEngine) -> None:
+    made = io.BytesIO()
+    poster = canvas.Canvas(made, pagesize=(2_384, 3_370))
+    poster.drawString(90, 3_250, "The reef, as it was found in spring")
+    photo = _picture(600, 600)
+    poster.drawImage(ImageReader(io.BytesIO(photo)), 40, 40, 2_300, 2_380)
+    small = _picture(3_600, 900, "Approved by Ada Lovelace", "in Berlin, see annex 4711")
+    poster.drawImage(ImageReader(io.BytesIO(small)), 90, 3_000, 700, 175)
+    poster.save()
+    options = ConvertOptions(outputs=("json",))
+    found = engine.convert("poster.pdf", made.getvalue(), options, lambda _: None)
+    texts = " ".join(each["text"] for each in json.loads(found.outputs["json"])["texts"])
+    assert "Ada Lovelace" in texts
+    assert "annex 4711" in texts
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        ("docm", "vnd.ms-word.document.macroEnabled"),
+        ("dotm", "vnd.ms-word.template.macroEnabledTemplate"),
+        ("dotx", "vnd.openxmlformats-officedocument.wordprocessingml.template"),
+    ],
+)
+def test_word_documents_with_macros_and_templates_are_read(
+    engine: DoclingEngine, suffix: str, kind: str
+) -> None:
+    made = io.BytesIO()
+    plain = "vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    with (
+        zipfile.ZipFile(io.BytesIO(MADE["light.docx"]())) as old,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(plain.encode(), f"{kind}.main+xml".encode()))
+        new.writestr("word/vbaProject.bin", b"not looked at")
+    assert made.getvalue() != MADE["light.docx"]()
+    text = markdown(engine, f"light.{suffix}", made.getvalue())
+    assert text == markdown(engine, "light.docx", MADE["light.docx"]())
+    torn = made.getvalue()[: len(made.getvalue()) // 2]
+    with pytest.raises(DocumentDamaged):
+        engine.convert(f"light.{suffix}", torn, ConvertOptions(), lambda _: None)
 
 
 def test_the_largest_page_that_there_may_be_is_read(engine: DoclingEngine) -> None:

@@ -25,7 +25,7 @@ from holdfast.documents._errors import (
     DocumentTooLong,
     DocumentUnsupported,
 )
-from holdfast.documents._inspect import inspect
+from holdfast.documents._inspect import as_plain_document, inspect
 from holdfast.documents._model import (
     OCR_FOLDER,
     Converted,
@@ -143,6 +143,7 @@ class DoclingEngine:
         from docling.exceptions import BaseError
 
         inspect(name, content)
+        content = as_plain_document(name, content)
         source = DocumentStream(name=name, stream=io.BytesIO(content))
         read = 0
 
@@ -225,7 +226,9 @@ def _made(
         do_table_structure=False,
         do_ocr=options.ocr or options.force_ocr,
         ocr_options=RapidOcrOptions(
-            backend="onnxruntime", mode=OcrMode.FULL_PAGE if options.force_ocr else OcrMode.DEFAULT
+            backend="onnxruntime",
+            mode=OcrMode.FULL_PAGE if options.force_ocr else OcrMode.DEFAULT,
+            rapidocr_params={"Global.log_level": "error"},  # a page without text is no news
         ),
         accelerator_options=AcceleratorOptions(device="cpu"),  # of what reads scans
         artifacts_path=models,

@@ -8,6 +8,7 @@ scans keeps at most 2,000. Of a scan of 300 dots an inch that is a picture of 23
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ __all__ = ["LeanPdfPipeline", "drawn_at"]
 
 # `max_side_len` of rapidocr: a larger picture is made smaller before anything is found in it.
 _MOST_READ_PX = 2_000
-_SHARP = 2.0
+# Lower, nothing can be read; and a picture that is so many times as high as wide has no lines.
+_LEAST_READ_PX, _MOST_TALL = 30, 16
+# A page is drawn at once with so many pixels a point, and with so many a side at most.
+_SHARP, _MOST_DRAWN_PX = 2.0, 7_000
 
 
 def drawn_at(pdf: bytes | None) -> float:
@@ -46,13 +50,13 @@ def drawn_at(pdf: bytes | None) -> float:
             return _SHARP  # docling says what it is
     if longest <= 0:
         return _SHARP
-    return min(_SHARP, 2.0 ** math.ceil(math.log2(_MOST_READ_PX / longest)))
+    return min(_SHARP, 2.0 ** math.floor(math.log2(_MOST_DRAWN_PX / longest)))
 
 
 class LeanPdfPipeline(StandardPdfPipeline):  # type: ignore[misc]
     """Docling's pipeline for pages; they are drawn when somebody asks for it, as large as of use.
 
-    One document at a time: the size at which a page is read is kept in the stage that reads.
+    One document at a time: the scale at which a picture is read is kept in the stage that reads.
     """
 
     preprocessing_model: Any
@@ -88,10 +92,20 @@ class _AsAsked(PagePreprocessingModel):  # type: ignore[misc]
 class _FittedOcr(RapidOcrModel):  # type: ignore[misc]
     """Reads scans in pictures that are no larger than what rapidocr keeps of them."""
 
-    def get_ocr_rects(self, page: Page) -> list[BoundingBox]:
-        """Return where there is something to read, and settle at how many pixels a point."""
-        found: list[BoundingBox] = super().get_ocr_rects(page)
-        longest = max((max(each.width, each.height) for each in found), default=0.0)
+    def get_ocr_rects(self, page: Page) -> Iterator[BoundingBox]:
+        """Give where there is something to read; each is read at the scale that is set with it."""
         most: float = self.options.scale
-        self.scale = min(most, _MOST_READ_PX / longest) if longest else most
-        return found
+        for found in super().get_ocr_rects(page):
+            longest = max(found.width, found.height)
+            self.scale = min(most, _MOST_READ_PX / longest) if longest > 0 else most
+            if _is_readable(self.scale * found.width, self.scale * found.height):
+                yield found
+
+
+def _is_readable(width: float, height: float) -> bool:
+    """Return whether a picture of so many pixels can have text, and be looked at for it.
+
+    Rapidocr enlarges one until its shorter side has 736 pixels: one of 2 by 2,000 to gigabytes.
+    What is wide it lays on a larger sheet first, if it has 30 pixels.
+    """
+    return height >= _LEAST_READ_PX if width >= height else width * _MOST_TALL >= height
