@@ -121,6 +121,8 @@ def test_one_bad_document_stops_nobody_and_is_reported(desk: Desk) -> None:
     alone = desk.run("locked.pdf")
     assert alone.returncode == 9
     assert "Traceback" not in alone.stderr
+    assert "WARNING" not in done.stderr + alone.stderr  # what libraries say of it is for --verbose
+    assert "WARNING" in desk.run("locked.pdf", "--verbose").stderr
 
 
 def test_pages_and_pictures_are_read_as_asked(desk: Desk) -> None:

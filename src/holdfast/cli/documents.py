@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import tempfile
 import time
@@ -58,9 +59,10 @@ def add_commands(commands: Any) -> None:
     convert.add_argument("--workers", type=_workers, default=1, metavar="N",
                          help="documents at a time, each in a process of its own (1)")  # fmt: skip
     convert.add_argument("--pages", type=_pages, metavar="A-B", help="only these, from 1")
-    convert.add_argument("--no-ocr", action="store_true", help="leave text in pictures unread")
-    convert.add_argument("--force-ocr", action="store_true",
-                         help="read pages as they look, also where they have text")  # fmt: skip
+    scans = convert.add_mutually_exclusive_group()
+    scans.add_argument("--no-ocr", action="store_true", help="leave text in pictures unread")
+    scans.add_argument("--force-ocr", action="store_true",
+                       help="read pages as they look, also where they have text")  # fmt: skip
     convert.add_argument("--images", choices=("placeholder", "embedded"), default="placeholder",
                          help="what becomes of pictures (placeholder)")  # fmt: skip
     convert.add_argument("--again", action="store_true",
@@ -218,12 +220,25 @@ def _office(
     from holdfast.jobs import SqliteJobs
     from holdfast.wiring import LOAD_DOCUMENTS, document_models, told_settings
 
-    models, device = document_models(context.settings, service, context.env, context.reporter)
+    try:
+        models, device = document_models(context.settings, service, context.env, context.reporter)
+    except HoldfastError:
+        context.say("--profile starter reads pages by geometry, for which no model is needed")
+        raise
     with tempfile.TemporaryDirectory(prefix="holdfast-convert-") as name:
         database = Path(name) / "jobs.sqlite"
         more = told_settings(context.settings, service)
         workers = DocumentWorkers(
-            WorkersAsked(database, processes, LOAD_DOCUMENTS, models, device, more=more)
+            WorkersAsked(
+                database,
+                processes,
+                LOAD_DOCUMENTS,
+                models,
+                device,
+                more=more,
+                # What was wrong with a document is told once, by this process.
+                log_level=logging.WARNING if context.verbose else logging.ERROR,
+            )
         )
         store = SqliteJobs(database)
         try:

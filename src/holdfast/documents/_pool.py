@@ -64,6 +64,7 @@ class WorkersAsked(NamedTuple):
         allowed: networks that documents may be fetched from although they are not public.
         most_bytes: that a document which is fetched may have.
         more: what ``load`` is given besides, by name.
+        log_level: of what they say on standard error, as `logging` has it.
     """
 
     database: Path | str
@@ -79,6 +80,7 @@ class WorkersAsked(NamedTuple):
     allowed: Sequence[str] = ()
     most_bytes: int = 200_000_000
     more: Mapping[str, str] = MappingProxyType({})
+    log_level: int = logging.WARNING
 
 
 class DocumentWorkers:

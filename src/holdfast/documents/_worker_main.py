@@ -39,8 +39,8 @@ def main() -> None:
     said = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is for the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this one decides
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     asked: dict[str, Any] = json.loads(sys.stdin.readline())
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=asked["log_level"])
     ended, woken = threading.Event(), threading.Event()
     begun: list[JobStore] = []
 
