@@ -28,6 +28,9 @@ __all__ = [
     "pause_s",
 ]
 
+# Of its own: a program's seeded random numbers stay as they are.
+_chance = random.Random()  # noqa: S311 - for pauses, no secret
+
 T = TypeVar("T")
 Audio = str | os.PathLike[str] | bytes | BinaryIO
 # Of a form: a file's name, its content, and its type where that matters.
@@ -76,7 +79,7 @@ def pause_s(attempt: int, retry_after_s: float | None) -> float:
     """Return how long to wait before trying again; what the service asked for is never cut."""
     if retry_after_s is not None:
         return retry_after_s
-    spread = random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+    spread = _chance.uniform(0.8, 1.2)
     return float(min(_FIRST_PAUSE_S * 2.0**attempt, _MOST_PAUSE_S) * spread)
 
 

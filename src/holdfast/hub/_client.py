@@ -25,6 +25,9 @@ from holdfast.refs import FileEntry, RevisionRef
 
 __all__ = ["HubClient"]
 
+# Of its own: a program's seeded random numbers stay as they are.
+_chance = random.Random()  # noqa: S311 - for pauses, no secret
+
 T = TypeVar("T")
 _ATTEMPTS = 4
 _MAX_PAGES = 10_000
@@ -121,7 +124,7 @@ class HubClient:
         pause = 0.5
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
-            wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            wait = pause * _chance.uniform(0.8, 1.2)
             try:
                 answer = self._http.get(url, {}, token=self._settings.token)
                 if answer.status == 200:

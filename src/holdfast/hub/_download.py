@@ -24,6 +24,9 @@ from holdfast.refs import FileEntry, RevisionRef
 
 __all__ = ["Download", "Downloader"]
 
+# Of its own: a program's seeded random numbers stay as they are.
+_chance = random.Random()  # noqa: S311 - for pauses, no secret
+
 _BACKOFF_S = 0.4
 _BACKOFF_MAX_S = 8.0
 _WAKE_S = 0.1
@@ -194,7 +197,7 @@ class Downloader:
                     quiet_since, pause = time.monotonic(), _BACKOFF_S
                 self.trouble = f"{again.error}; trying again"
                 # Jitter spreads our own pauses; a time that was asked for is never cut short.
-                jitter = random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+                jitter = _chance.uniform(0.8, 1.2)
                 wait = pause * jitter if again.after_s is None else again.after_s
                 if time.monotonic() + wait - quiet_since > self._patience_s:
                     raise again.error from again

@@ -28,6 +28,9 @@ from holdfast.runtime._worker import Worker
 
 __all__ = ["Keeper", "close_host"]
 
+# Of its own: a program's seeded random numbers stay as they are.
+_chance = random.Random()  # noqa: S311 - for pauses, no secret
+
 _log = logging.getLogger(__name__)
 # No later attempt can end otherwise while the process lives.
 _FINAL = (ConfigInvalid, MissingExtra, HardwareMissing, LicenceRefused, MemoryBudgetTooSmall)
@@ -228,7 +231,7 @@ class Keeper:
             if slot.host is not host:
                 return  # known already
             slot.desk.shut()
-            pause = self._backoff.after(slot.failures + 1, random.random())  # noqa: S311 - a pause
+            pause = self._backoff.after(slot.failures + 1, _chance.random())
             slot.fail(error, pause)
             self._changed.notify_all()
         _log.error("%s is loaded anew in %.0f s: %s", slot.spec.id, pause, error)
@@ -239,7 +242,7 @@ class Keeper:
         slot = self._slot
         with self._changed:
             retry = not isinstance(error, _FINAL)
-            pause = self._backoff.after(slot.failures + 1, random.random())  # noqa: S311 - a pause
+            pause = self._backoff.after(slot.failures + 1, _chance.random())
             slot.fail(error, pause if retry else math.inf)
             status = slot.status(self._seen)
             self._changed.notify_all()
