@@ -6,13 +6,13 @@ Rules only; nothing here does I/O but reading a file that is to be sent.
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 from urllib.parse import quote
 
+from holdfast.chance import jittered
 from holdfast.client._pieces import Events, Receiver, chat_pieces
 from holdfast.client._values import Health, Model, Readiness, SpeechSegment
 
@@ -27,9 +27,6 @@ __all__ = [
     "named_file",
     "pause_s",
 ]
-
-# Of its own: a program's seeded random numbers stay as they are.
-_chance = random.Random()  # noqa: S311 - for pauses, no secret
 
 T = TypeVar("T")
 Audio = str | os.PathLike[str] | bytes | BinaryIO
@@ -79,8 +76,7 @@ def pause_s(attempt: int, retry_after_s: float | None) -> float:
     """Return how long to wait before trying again; what the service asked for is never cut."""
     if retry_after_s is not None:
         return retry_after_s
-    spread = _chance.uniform(0.8, 1.2)
-    return float(min(_FIRST_PAUSE_S * 2.0**attempt, _MOST_PAUSE_S) * spread)
+    return jittered(min(_FIRST_PAUSE_S * 2.0**attempt, _MOST_PAUSE_S))
 
 
 class Calls:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import quote
 
+from holdfast.chance import jittered
 from holdfast.config import Settings
 from holdfast.errors import HubUnavailable
 from holdfast.hub._download import Downloader
@@ -24,9 +24,6 @@ from holdfast.hub._protocol import (
 from holdfast.refs import FileEntry, RevisionRef
 
 __all__ = ["HubClient"]
-
-# Of its own: a program's seeded random numbers stay as they are.
-_chance = random.Random()  # noqa: S311 - for pauses, no secret
 
 T = TypeVar("T")
 _ATTEMPTS = 4
@@ -124,7 +121,7 @@ class HubClient:
         pause = 0.5
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
-            wait = pause * _chance.uniform(0.8, 1.2)
+            wait = jittered(pause)
             try:
                 answer = self._http.get(url, {}, token=self._settings.token)
                 if answer.status == 200:

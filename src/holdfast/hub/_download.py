@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
+from holdfast.chance import jittered
 from holdfast.errors import HubProtocolError, HubUnavailable
 from holdfast.hub._answers import TryAgain, check_range, mismatch_error
 from holdfast.hub._crew import Crew
@@ -23,9 +23,6 @@ from holdfast.hub._protocol import (
 from holdfast.refs import FileEntry, RevisionRef
 
 __all__ = ["Download", "Downloader"]
-
-# Of its own: a program's seeded random numbers stay as they are.
-_chance = random.Random()  # noqa: S311 - for pauses, no secret
 
 _BACKOFF_S = 0.4
 _BACKOFF_MAX_S = 8.0
@@ -197,8 +194,7 @@ class Downloader:
                     quiet_since, pause = time.monotonic(), _BACKOFF_S
                 self.trouble = f"{again.error}; trying again"
                 # Jitter spreads our own pauses; a time that was asked for is never cut short.
-                jitter = _chance.uniform(0.8, 1.2)
-                wait = pause * jitter if again.after_s is None else again.after_s
+                wait = jittered(pause) if again.after_s is None else again.after_s
                 if time.monotonic() + wait - quiet_since > self._patience_s:
                     raise again.error from again
                 with self._crew.waits():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from holdfast.chance import chance
 from holdfast.errors import ConfigInvalid, HoldfastError, MissingExtra
 from holdfast.events import Event, Notice
 from holdfast.runtime._desk import Host, Local
@@ -27,9 +27,6 @@ from holdfast.runtime._states import ModelState, transfer_of
 from holdfast.runtime._worker import Worker
 
 __all__ = ["Keeper", "close_host"]
-
-# Of its own: a program's seeded random numbers stay as they are.
-_chance = random.Random()  # noqa: S311 - for pauses, no secret
 
 _log = logging.getLogger(__name__)
 # No later attempt can end otherwise while the process lives.
@@ -231,7 +228,7 @@ class Keeper:
             if slot.host is not host:
                 return  # known already
             slot.desk.shut()
-            pause = self._backoff.after(slot.failures + 1, _chance.random())
+            pause = self._backoff.after(slot.failures + 1, chance())
             slot.fail(error, pause)
             self._changed.notify_all()
         _log.error("%s is loaded anew in %.0f s: %s", slot.spec.id, pause, error)
@@ -242,7 +239,7 @@ class Keeper:
         slot = self._slot
         with self._changed:
             retry = not isinstance(error, _FINAL)
-            pause = self._backoff.after(slot.failures + 1, _chance.random())
+            pause = self._backoff.after(slot.failures + 1, chance())
             slot.fail(error, pause if retry else math.inf)
             status = slot.status(self._seen)
             self._changed.notify_all()
