@@ -229,7 +229,7 @@ def test_an_upload_is_a_task_or_with_patience_its_result(service: SpeechService)
 
 
 def test_progress_is_told_page_by_page_over_the_websocket(service: SpeechService) -> None:
-    task = sent(service, many_pages(800), "long.pdf")
+    task = sent(service, many_pages(600), "long.pdf")
     told = []
     with connect(f"{service.url.replace('http', 'ws')}/v1/status/ws/{task}") as socket:
         for text in socket:

@@ -122,10 +122,10 @@ def _convert(args: argparse.Namespace, context: Context) -> int:
         outputs=[form for form in OUTPUTS if form in forms], ocr=not args.no_ocr,
         force_ocr=args.force_ocr, images=args.images, pages=args.pages or ConvertOptions().pages,
     )  # fmt: skip
-    made = options.to_dict() | {"outputs": list(forms)}
+    asked = options.to_dict() | {"outputs": list(forms)}
     if models is not None:
-        made["models"] = [str(each) for each in models if each is not None]
-    readings = Readings(".holdfast-documents.json", made)
+        asked["models"] = [str(each) for each in models if each is not None]
+    readings = Readings(".holdfast-documents.json", asked)
     sources, wrong = found_sources(args.files, DOCUMENTS)
     # Of Markdown comes Markdown: what was made here is a document by its name only.
     sources = [
@@ -223,7 +223,7 @@ def _office(
     try:
         models, device = document_models(context.settings, service, context.env, context.reporter)
     except HoldfastError:
-        context.say("--profile starter reads pages by geometry, for which no model is needed")
+        context.say("without any model: HOLDFAST_DOCUMENTS_LAYOUT_MODEL=geometry")
         raise
     with tempfile.TemporaryDirectory(prefix="holdfast-convert-") as name:
         database = Path(name) / "jobs.sqlite"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
-import zlib
 
 from holdfast.documents._errors import (
     DocumentBomb,
@@ -14,7 +12,7 @@ from holdfast.documents._errors import (
     DocumentEncrypted,
 )
 
-__all__ = ["as_plain_document", "inspect"]
+__all__ = ["inspect"]
 
 # What office formats are packed in shrinks text to a tenth or less, hardly ever to a hundredth.
 _MOST_UNPACKED = 1_000_000_000
@@ -27,42 +25,6 @@ _PACKED = frozenset({
     "docx", "dotx", "docm", "dotm", "pptx", "potx", "ppsx", "pptm", "xlsx", "xltx", "xlsm", "xltm",
     "odt", "ods", "odp", "ott", "ots", "otp", "epub",
 })  # fmt: skip
-
-
-# Word's documents with macros, and its templates: of their text they differ by this name only.
-_OF_WORD = re.compile(
-    rb"application/vnd\.(?:ms-word\.(?:document\.macroEnabled|template\.macroEnabledTemplate)"
-    rb"|openxmlformats-officedocument\.wordprocessingml\.template)\.main\+xml"
-)
-_PLAIN = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
-_TYPES = "[Content_Types].xml"
-
-
-def as_plain_document(name: str, content: bytes) -> bytes:
-    """Return a document of Word's with macros, or a template, as one without; others as they are.
-
-    Its macros stay in it, where nothing reads them.
-
-    Args:
-        name: the document's.
-        content: of it, which `inspect` has seen.
-    """
-    if name.lower().rpartition(".")[2] not in {"docm", "dotx", "dotm"}:
-        return content
-    made = io.BytesIO()
-    try:
-        with (
-            zipfile.ZipFile(io.BytesIO(content)) as packed,
-            zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as plain,
-        ):
-            for part in packed.infolist():
-                data = packed.read(part)
-                plain.writestr(
-                    part, _OF_WORD.sub(_PLAIN, data) if part.filename == _TYPES else data
-                )
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # damaged, or encrypted
-        return content  # its reader says so
-    return made.getvalue()
 
 
 def inspect(name: str, content: bytes) -> None:

@@ -94,7 +94,7 @@ def configured_services(
         also: told everything that happens, besides the runtime.
         only: ids of the models that are wanted; all of them when None.
     """
-    provide, verify, converters = _ways(settings, service, env, also)
+    provide, verify, converters = _provisioning(settings, service, env, also)
     services = services_of(
         provide,
         verify,
@@ -109,7 +109,7 @@ def configured_services(
     return replace(services, checkup=Checkup(lambda: examine(seen, env)))
 
 
-def _ways(
+def _provisioning(
     settings: Settings,
     service: ServiceSettings,
     env: Mapping[str, str],
@@ -152,7 +152,7 @@ def document_models(
     if chosen_document_models(service) is None:
         return Path(), "cpu"
     service = service._replace(documents_processes=1)
-    provide, verify, converters = _ways(settings, service, env, None)
+    provide, verify, converters = _provisioning(settings, service, env, None)
     ref, description = _models(service, None, KeptJobs(service, env), settings)[DOCUMENTS_MODEL]
     spec = _spec(
         DOCUMENTS_MODEL, ref, {**description, "convert": converters[DOCUMENTS_MODEL]},

@@ -25,7 +25,7 @@ from holdfast.documents._errors import (
     DocumentTooLong,
     DocumentUnsupported,
 )
-from holdfast.documents._inspect import as_plain_document, inspect
+from holdfast.documents._inspect import inspect
 from holdfast.documents._model import (
     OCR_FOLDER,
     Converted,
@@ -35,6 +35,7 @@ from holdfast.documents._model import (
     Progress,
     Status,
 )
+from holdfast.documents._word import as_docx
 from holdfast.documents.engines._placeholders import stand_in
 from holdfast.errors import MissingExtra
 
@@ -143,7 +144,7 @@ class DoclingEngine:
         from docling.exceptions import BaseError
 
         inspect(name, content)
-        content = as_plain_document(name, content)
+        content = as_docx(name, content)
         source = DocumentStream(name=name, stream=io.BytesIO(content))
         read = 0
 
@@ -191,7 +192,7 @@ class DoclingEngine:
         """Return the converter for such options; the one that was used last is kept longest."""
         from holdfast.documents.engines.docling_stages import drawn_at
 
-        drawn = drawn_at(content if _is_pdf(content) else None)
+        drawn = drawn_at(content)
         if options.page_images or options.images == "embedded":
             drawn = max(drawn, options.image_scale)
         key = (
@@ -291,13 +292,9 @@ def _refused(name: str, told: str, options: ConvertOptions) -> DocumentError:
     )
 
 
-def _is_pdf(content: bytes) -> bool:
-    return b"%PDF-" in content[:1024]
-
-
 def _of_pdfium(content: bytes) -> str:
     """Return why a PDF cannot be opened: docling's own parser does not say."""
-    if not _is_pdf(content):
+    if b"%PDF-" not in content[:1024]:
         return ""
     import pypdfium2
 
