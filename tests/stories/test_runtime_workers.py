@@ -27,7 +27,7 @@ from holdfast.runtime import (
 )
 from holdfast.runtime import _keeper as keeper
 from holdfast.speech import sample_recording
-from holdfast.wiring import provide_starter, services_of, verify_stored
+from holdfast.wiring import VAD_MODEL, provide_starter, services_of, verify_stored
 from tests.support import engines
 from tests.support.engines import WAIT_S, spec
 from tests.unit.test_runtime_requests import QUICK, SLOW, running, state_of, wait_for
@@ -189,7 +189,7 @@ def test_the_starter_model_works_in_a_process_of_its_own(tmp_path: Path) -> None
         service: ServiceSettings = configuration(env, file=file).service
         services = services_of(
             provide_starter(settings, env), verify_stored(settings, env), service=service,
-            backoff=QUICK,
+            env=env, only=[VAD_MODEL], backoff=QUICK,
         )  # fmt: skip
         services.supervisor.start()
         try:
