@@ -386,6 +386,7 @@ def test_the_voice_and_the_speed_are_what_was_chosen(browser: Browser, server: s
     assert len(voices) > 1
     with browsing(browser, server) as page:
         options, audio = page.locator("#say-voice"), page.locator("#say-audio")
+        expect(options.locator("option")).to_have_count(1 + len(voices))  # once the page was told
         offered = options.locator("option").evaluate_all("all => all.map((each) => each.value)")
         assert offered == ["default", *voices]
         page.get_by_label("A text").fill("The library opens at nine.")
